@@ -1,0 +1,1 @@
+//! The user's repository: retune.yaml, apps, profiles, layering, the graph, one revision's render.

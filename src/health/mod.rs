@@ -1,0 +1,1 @@
+//! One object in, its readiness out (kstatus).

@@ -1,0 +1,1 @@
+//! Desired and live in, ordered actions out.

@@ -1,0 +1,1 @@
+//! The loop: source, render, plan, apply, watch, correct.

@@ -1,0 +1,1 @@
+//! Go's text/template, complete, with sprig's functions and Go's value model.
