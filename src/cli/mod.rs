@@ -1,9 +1,107 @@
-//! The command line.
+//! The command line: one module per command, one error type, one way to write to the terminal.
+//!
+//! # Exit codes
+//! | code | meaning |
+//! |---|---|
+//! | 0 | done; for `diff`: nothing differs; for `check`: nothing found |
+//! | 1 | the answer is "no": `diff` shows changes, `check` has findings |
+//! | 2 | error: wrong arguments, a broken repository, an unusable configuration |
+//! | 3 | refused: a guard withheld the action, or another writer holds the cloud |
+//! | 4 | unavailable: the cluster or a remote did not answer; trying again may help |
+//! | 70 | a defect in retune |
+//! | 141 | the reader of the output went away (as a shell reports SIGPIPE) |
+//!
+//! `kustomize build` and `helm template` end as the originals do, with 1 on any error.
+//!
+//! Each command module has `Args` (clap) and `run(args, &mut Ui) -> Result<Exit, CommandError>`. Without the feature
+//! `syncer` only the commands that work on folders are built.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+pub mod error;
+pub mod ui;
+
+mod completions;
+
+pub use error::{CommandError, ErrorKind};
+pub use ui::{ColorChoice, Format, OutputArgs, Ui};
+
+/// How a command that did its work ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, nothing to report: 0.
+    Success,
+    /// Done, and the answer is "no": 1 (`diff` shows changes, `check` has findings).
+    Negative,
+}
+
+/// Keeps a live Kubernetes cloud in tune with its Git repository.
+#[derive(Debug, Parser)]
+#[command(name = "retune", version, propagate_version = true, after_help = EXIT_CODES)]
+struct Cli {
+    /// When to use colour; NO_COLOR turns it off where this is `auto`.
+    #[arg(long, global = true, value_enum, default_value_t = ColorChoice::Auto, value_name = "WHEN")]
+    color: ColorChoice,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 the answer is no (diff: changes, check: findings), 2 error, \
+3 refused by a guard, 4 unavailable (try again), 70 defect in retune.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print a completion script for a shell.
+    Completions(completions::Args),
+}
+
+impl Command {
+    fn run(self, ui: &mut Ui) -> Result<Exit, CommandError> {
+        match self {
+            Self::Completions(args) => completions::run(args, &mut Cli::command(), ui),
+        }
+    }
+}
 
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    ExitCode::from(2)
+    run_with(std::env::args_os())
+}
+
+/// Runs a command line: the process's own, or one that a test made.
+pub fn run_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(problem) => return error::end_of_clap(&problem),
+    };
+    let mut ui = Ui::for_process(cli.color);
+    let result = cli.command.run(&mut ui).and_then(|exit| {
+        ui.flush()?;
+        Ok(exit)
+    });
+    match result {
+        Ok(Exit::Success) => ExitCode::SUCCESS,
+        Ok(Exit::Negative) => ExitCode::from(1),
+        Err(problem) => {
+            // What was printed before the error still belongs to the reader; a failure to print it is the lesser news.
+            let _ = ui.flush();
+            problem.report(&mut ui);
+            problem.exit_code()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
 }

@@ -1,0 +1,267 @@
+//! A folder on disk as a [`FileTree`].
+//!
+//! The root may be any folder, `/` included. Symbolic links are followed step by step and never leave the root: an
+//! absolute target, or one that climbs out, is refused unless it names something under the root's own real path. The tree does not
+//! cache; files may change between calls, and each answer is true when it is given.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use crate::files::{EntryKind, FileTree, TreeError};
+
+/// What a [`DiskTree`] is willing to read.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The largest file, in bytes.
+    pub file_bytes: u64,
+    /// The most entries in one folder.
+    pub dir_entries: usize,
+    /// The most symbolic links on the way to one path.
+    pub links: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { file_bytes: 64 << 20, dir_entries: 100_000, links: 40 }
+    }
+}
+
+/// A folder on disk.
+#[derive(Debug, Clone)]
+pub struct DiskTree {
+    root: PathBuf,
+    limits: Limits,
+}
+
+impl DiskTree {
+    /// The tree under a folder that exists.
+    ///
+    /// # Errors
+    /// If the folder cannot be found or is not a folder.
+    pub fn open(root: impl AsRef<Path>) -> io::Result<Self> {
+        Self::with_limits(root, Limits::default())
+    }
+
+    /// The tree under a folder, with limits of one's own.
+    ///
+    /// # Errors
+    /// If the folder cannot be found or is not a folder.
+    pub fn with_limits(root: impl AsRef<Path>, limits: Limits) -> io::Result<Self> {
+        let root = fs::canonicalize(root.as_ref())?;
+        if !fs::metadata(&root)?.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::NotADirectory, "not a directory"));
+        }
+        Ok(Self { root, limits })
+    }
+
+    /// The root's real path.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn locate(&self, path: &str) -> Result<Option<(String, fs::Metadata)>, TreeError> {
+        let refused = |reason: String| TreeError::Refused { path: path.to_owned(), reason };
+        let mut todo: Vec<String> =
+            path.split('/').filter(|p| !p.is_empty()).rev().map(str::to_owned).collect();
+        let mut done: Vec<String> = Vec::new();
+        let mut links = 0;
+        let mut meta = fs::symlink_metadata(&self.root).map_err(|e| refused(e.to_string()))?;
+        while let Some(part) = todo.pop() {
+            match part.as_str() {
+                "." => continue,
+                ".." => {
+                    if done.pop().is_none() {
+                        return Err(refused("a symbolic link on this path leaves the tree".to_owned()));
+                    }
+                    continue;
+                }
+                _ => {}
+            }
+            if part.contains('\0') {
+                return Err(refused("a path cannot contain a zero byte".to_owned()));
+            }
+            let here = self.root.join(done.join("/")).join(&part);
+            meta = match fs::symlink_metadata(&here) {
+                Ok(meta) => meta,
+                Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                    return Ok(None);
+                }
+                Err(e) => return Err(refused(e.to_string())),
+            };
+            if !meta.is_symlink() {
+                done.push(part);
+                continue;
+            }
+            links += 1;
+            if links > self.limits.links {
+                return Err(refused(format!("more than {} symbolic links: a loop?", self.limits.links)));
+            }
+            let target = fs::read_link(&here).map_err(|e| refused(e.to_string()))?;
+            let target = if target.is_absolute() {
+                match target.strip_prefix(&self.root) {
+                    Ok(inside) => {
+                        done.clear();
+                        inside.to_path_buf()
+                    }
+                    Err(_) => {
+                        return Err(refused(format!(
+                            "the symbolic link points to {}, outside of {}; copy the file into the tree",
+                            target.display(),
+                            self.root.display()
+                        )));
+                    }
+                }
+            } else {
+                target
+            };
+            for component in target.components().rev() {
+                match component {
+                    Component::Normal(name) => match name.to_str() {
+                        Some(name) => todo.push(name.to_owned()),
+                        None => return Err(refused("the link's target is not UTF-8".to_owned())),
+                    },
+                    Component::ParentDir => todo.push("..".to_owned()),
+                    Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+                }
+            }
+        }
+        // `..` may have led back to a folder whose metadata is not the last one read.
+        if !meta.is_file() {
+            meta =
+                fs::symlink_metadata(self.root.join(done.join("/"))).map_err(|e| refused(e.to_string()))?;
+        }
+        Ok(Some((done.join("/"), meta)))
+    }
+
+    fn expect(&self, path: &str) -> Result<(PathBuf, fs::Metadata), TreeError> {
+        match self.locate(path)? {
+            Some((real, meta)) => Ok((self.root.join(real), meta)),
+            None => Err(TreeError::NotFound { path: path.to_owned() }),
+        }
+    }
+}
+
+impl FileTree for DiskTree {
+    fn resolve(&self, path: &str) -> Result<Option<(String, EntryKind)>, TreeError> {
+        match self.locate(path)? {
+            None => Ok(None),
+            Some((real, meta)) if meta.is_dir() => Ok(Some((real, EntryKind::Dir))),
+            Some((real, meta)) if meta.is_file() => Ok(Some((real, EntryKind::File))),
+            Some(_) => Err(TreeError::Refused {
+                path: path.to_owned(),
+                reason: "neither a file nor a directory".to_owned(),
+            }),
+        }
+    }
+
+    fn read(&self, path: &str) -> Result<Arc<[u8]>, TreeError> {
+        let (real, meta) = self.expect(path)?;
+        let refused = |reason: String| TreeError::Refused { path: path.to_owned(), reason };
+        if meta.is_dir() {
+            return Err(TreeError::WrongKind { path: path.to_owned(), what: "is a directory" });
+        }
+        if !meta.is_file() {
+            return Err(refused("neither a file nor a directory".to_owned()));
+        }
+        let limit = self.limits.file_bytes;
+        let file = fs::File::open(&real).map_err(|e| refused(e.to_string()))?;
+        let mut bytes = Vec::with_capacity(usize::try_from(meta.len().min(limit)).unwrap_or(0));
+        file.take(limit + 1).read_to_end(&mut bytes).map_err(|e| refused(e.to_string()))?;
+        if bytes.len() as u64 > limit {
+            return Err(refused(format!("larger than the limit of {limit} bytes")));
+        }
+        Ok(bytes.into())
+    }
+
+    fn list(&self, path: &str) -> Result<Vec<(String, EntryKind)>, TreeError> {
+        let (real, meta) = self.expect(path)?;
+        let refused = |reason: String| TreeError::Refused { path: path.to_owned(), reason };
+        if !meta.is_dir() {
+            return Err(TreeError::WrongKind { path: path.to_owned(), what: "not a directory" });
+        }
+        let mut out = Vec::new();
+        for entry in fs::read_dir(&real).map_err(|e| refused(e.to_string()))? {
+            let entry = entry.map_err(|e| refused(e.to_string()))?;
+            let Ok(name) = entry.file_name().into_string() else {
+                return Err(refused("contains a name that is not UTF-8".to_owned()));
+            };
+            let kind = entry.file_type().map_err(|e| refused(e.to_string()))?;
+            let kind = if kind.is_file() {
+                Some(EntryKind::File)
+            } else if kind.is_dir() {
+                Some(EntryKind::Dir)
+            } else if kind.is_symlink() {
+                let full = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
+                // A link that may not be followed is an error only for whoever asks for it by name.
+                self.resolve(&full).ok().flatten().map(|(_, kind)| kind)
+            } else {
+                None
+            };
+            if let Some(kind) = kind {
+                out.push((name, kind));
+            }
+            if out.len() > self.limits.dir_entries {
+                return Err(refused(format!("more than {} entries", self.limits.dir_entries)));
+            }
+        }
+        out.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn folder() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("a/b")).unwrap();
+        fs::write(dir.path().join("a/b/x.yaml"), "x").unwrap();
+        dir
+    }
+
+    #[test]
+    fn links_are_followed_inside_the_root_and_the_real_path_is_told() {
+        let dir = folder();
+        symlink("a/b", dir.path().join("l")).unwrap();
+        symlink("../l/x.yaml", dir.path().join("a/y.yaml")).unwrap();
+        symlink(dir.path().canonicalize().unwrap().join("a"), dir.path().join("abs")).unwrap();
+        let tree = DiskTree::open(dir.path()).unwrap();
+        assert_eq!(tree.resolve("a/y.yaml").unwrap(), Some(("a/b/x.yaml".into(), EntryKind::File)));
+        assert_eq!(tree.resolve("abs/b").unwrap(), Some(("a/b".into(), EntryKind::Dir)));
+        assert_eq!(&*tree.read("abs/y.yaml").unwrap(), b"x");
+        assert_eq!(tree.list("l").unwrap(), vec![("x.yaml".into(), EntryKind::File)]);
+    }
+
+    #[test]
+    fn links_that_leave_the_root_or_loop_are_refused_by_name() {
+        let dir = folder();
+        symlink("../../etc", dir.path().join("out")).unwrap();
+        symlink("/etc/hosts", dir.path().join("abs")).unwrap();
+        symlink("loop", dir.path().join("loop")).unwrap();
+        let tree = DiskTree::open(dir.path()).unwrap();
+        for path in ["out", "abs", "loop", "out/hosts"] {
+            assert!(matches!(tree.resolve(path), Err(TreeError::Refused { .. })), "{path}");
+        }
+        assert_eq!(tree.list("").unwrap(), vec![("a".into(), EntryKind::Dir)]);
+    }
+
+    #[test]
+    fn missing_paths_wrong_kinds_and_large_files_are_told_apart() {
+        let dir = folder();
+        let limits = Limits { file_bytes: 3, ..Limits::default() };
+        fs::write(dir.path().join("big"), "1234").unwrap();
+        let tree = DiskTree::with_limits(dir.path(), limits).unwrap();
+        assert!(matches!(tree.read("none"), Err(TreeError::NotFound { .. })));
+        assert_eq!(tree.resolve("a/b/x.yaml/deeper").unwrap(), None);
+        assert!(matches!(tree.read("a"), Err(TreeError::WrongKind { .. })));
+        assert!(matches!(tree.list("big"), Err(TreeError::WrongKind { .. })));
+        let error = tree.read("big").unwrap_err().to_string();
+        assert!(error.contains("larger than the limit of 3 bytes"), "{error}");
+        assert!(DiskTree::open(dir.path().join("big")).is_err());
+    }
+}
