@@ -1,0 +1,139 @@
+//! What rendering a revision gives: the desired state of the whole cloud. `plan` compares it with the live one.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::object::{Digest, Object};
+use super::spec::{Backup, Drift, Health, Hooks, Prune, Rollback, Seconds};
+
+/// One revision's desired state for one profile. Complete: if any app had failed, there would be none.
+#[derive(Debug, Clone)]
+pub struct RenderedCloud {
+    /// `metadata.name` of `retune.yaml`.
+    pub name: Arc<str>,
+    /// The profile it was rendered for.
+    pub profile: Arc<str>,
+    /// The apps: an app stands after everything it depends on, else by name.
+    pub apps: Vec<Arc<RenderedApp>>,
+    /// Over the name, the profile and every app's digest.
+    pub digest: Digest,
+    /// How many apps were rendered anew; the rest came from the cache.
+    pub rendered: usize,
+}
+
+impl RenderedCloud {
+    /// The app of that name.
+    #[must_use]
+    pub fn app(&self, name: &str) -> Option<&Arc<RenderedApp>> {
+        self.apps.iter().find(|app| &*app.name == name)
+    }
+
+    /// Every object of every app (hooks excluded), in graph order.
+    pub fn objects(&self) -> impl Iterator<Item = &Object> {
+        self.apps.iter().flat_map(|app| app.objects.iter())
+    }
+}
+
+/// One app's desired state.
+#[derive(Debug, Clone)]
+pub struct RenderedApp {
+    /// The app's name.
+    pub name: Arc<str>,
+    /// Where its objects go when they do not say; also the chart's release namespace.
+    pub namespace: Option<Arc<str>>,
+    /// The apps that must be ready first; all are part of this cloud and profile.
+    pub depends_on: Vec<Arc<str>>,
+    /// The app's policies, defaults of `retune.yaml` filled in.
+    pub policy: Policy,
+    /// The objects in the renderer's order; the apply order is `plan`'s business.
+    pub objects: Vec<Object>,
+    /// The chart's hooks; never pruned or corrected.
+    pub hooks: Vec<Hook>,
+    /// Over the objects and hooks, whatever their order; not over policies. Equal digests mean: nothing to apply.
+    pub digest: Digest,
+    /// Whether everything it needs exists.
+    pub state: AppState,
+}
+
+/// Whether an app can be applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AppState {
+    /// Yes.
+    Ready,
+    /// A live input does not exist yet: nothing of the app is in `objects`; the last applied render stays enforced.
+    Pending(Vec<String>),
+}
+
+/// The policies of one app, complete.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Policy {
+    /// How long the app may take to become ready.
+    pub timeout: Seconds,
+    /// What happens to objects that the app no longer has.
+    pub prune: Prune,
+    /// What happens when owned fields change.
+    pub drift: Drift,
+    /// What counts as ready.
+    pub health: Health,
+    /// Hooks that are not to be run.
+    pub hooks: Hooks,
+    /// What happens when a revision does not become ready.
+    pub rollback: Rollback,
+    /// Objects to back up before an upgrade.
+    pub backup: Option<Backup>,
+    /// Whether fields that another manager owns are taken over.
+    pub force_conflicts: bool,
+}
+
+/// A chart's hook.
+#[derive(Debug, Clone)]
+pub struct Hook {
+    /// When it runs; never empty.
+    pub events: Vec<HookEvent>,
+    /// Lower weights run first; equal weights by kind, then by name.
+    pub weight: i64,
+    /// When its object is deleted; Helm's default is before the next creation.
+    pub delete_policies: Vec<HookDeletePolicy>,
+    /// The object to create.
+    pub object: Object,
+}
+
+/// `helm.sh/hook`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)] // Helm's own words
+pub enum HookEvent {
+    PreInstall,
+    PostInstall,
+    PreUpgrade,
+    PostUpgrade,
+    PreRollback,
+    PostRollback,
+    PreDelete,
+    PostDelete,
+    Test,
+}
+
+/// `helm.sh/hook-delete-policy`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)] // Helm's own words
+pub enum HookDeletePolicy {
+    BeforeHookCreation,
+    HookSucceeded,
+    HookFailed,
+}
+
+/// The digest of an app: over its objects and hooks in the order of their identities.
+#[must_use]
+pub fn app_digest(objects: &[Object], hooks: &[Hook]) -> Digest {
+    let mut lines: Vec<String> = objects.iter().map(|o| format!("{} {}", o.id, o.digest)).collect();
+    lines.extend(hooks.iter().map(|h| {
+        let (events, policies) = (&h.events, &h.delete_policies);
+        format!("hook {} {} {events:?} {} {policies:?}", h.object.id, h.object.digest, h.weight)
+    }));
+    lines.sort();
+    Digest::of_parts(lines)
+}

@@ -1,0 +1,381 @@
+//! The two kinds of file that users write: `retune.yaml` (kind Cloud) and `apps/<app>.yaml` (kind App).
+//!
+//! These types are the one definition: the published JSON Schemas are generated from them, the loader ([`super::load`]) checks
+//! files against those schemas, and `docs/schema/` is a copy of them. A doc comment here is what an editor shows.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use super::duration::Seconds;
+
+/// The `apiVersion` of both kinds.
+pub const API_VERSION: &str = "retune.dev/v1alpha1";
+
+/// `apiVersion: retune.dev/v1alpha1`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ApiVersion {
+    /// The first version.
+    #[serde(rename = "retune.dev/v1alpha1")]
+    V1alpha1,
+}
+
+/// `kind: Cloud`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum CloudKind {
+    /// The only value.
+    Cloud,
+}
+
+/// `kind: App`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AppKind {
+    /// The only value.
+    App,
+}
+
+/// `metadata` of both kinds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Metadata {
+    /// Lower-case letters, digits and dashes; an app's file is called the same.
+    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"))]
+    pub name: String,
+}
+
+/// The cloud that a repository describes: what all its apps share. The file is `retune.yaml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Cloud {
+    /// Always retune.dev/v1alpha1.
+    pub api_version: ApiVersion,
+    /// Always Cloud.
+    pub kind: CloudKind,
+    /// The cloud's name; it labels every object of the cloud.
+    pub metadata: Metadata,
+    /// What all apps share.
+    #[serde(default)]
+    pub spec: CloudSpec,
+}
+
+/// What all apps share.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CloudSpec {
+    /// The profiles that the repository offers. If left out: base and aio.
+    #[serde(default = "default_profiles")]
+    #[schemars(length(min = 1), inner(regex(pattern = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")))]
+    pub profiles: Vec<String>,
+    /// Optional apps (those with `optional: true`) that this cloud has. Names of apps.
+    #[serde(default)]
+    pub enable: Vec<String>,
+    /// Apps that this cloud leaves out, whatever they say. Names of apps.
+    #[serde(default)]
+    pub disable: Vec<String>,
+    /// Policies for every app that does not set its own.
+    #[serde(default)]
+    pub defaults: Defaults,
+    /// The repository that this one completes: its apps, kustomizations and values are the lower layer, files of this one replace or join them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<Upstream>,
+    /// Replacements for chart repositories, by their URL: a folder of the repository or another URL (air-gapped sites, tests).
+    #[serde(default)]
+    pub chart_sources: BTreeMap<String, String>,
+    /// What charts are told about the cluster. Declared, so that the same commit renders the same bytes on any cluster.
+    #[serde(default)]
+    pub capabilities: Capabilities,
+}
+
+fn default_profiles() -> Vec<String> {
+    vec!["base".to_owned(), "aio".to_owned()]
+}
+
+/// The upstream repository of a site repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Upstream {
+    /// Where it is: a path, file:// or http(`load`)://. One of `url` and `path`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// A folder of this repository that holds it, for instance a submodule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The commit, all 40 hexadecimal digits: the site's commit alone decides the whole revision. Needed with `url`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[0-9a-f]{40}$"))]
+    pub commit: Option<String>,
+}
+
+/// What charts are told about the cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Capabilities {
+    /// `.Capabilities.KubeVersion`, for instance v1.36.3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kube_version: Option<String>,
+    /// API versions besides Helm's default set, for instance monitoring.coreos.com/v1.
+    #[serde(default)]
+    pub api_versions: Vec<String>,
+}
+
+/// Policies for every app that does not set its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Defaults {
+    /// How long an app may take to become ready. If left out: 30m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Seconds>,
+    /// What happens to objects that an app no longer has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prune: Option<Prune>,
+    /// What happens when owned fields change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
+    /// What happens when a revision does not become ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<Rollback>,
+    /// Whether fields that another manager owns are taken over. If left out: true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub force_conflicts: Option<bool>,
+}
+
+/// One deployable unit. The file is `apps/<name>.yaml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct App {
+    /// Always retune.dev/v1alpha1.
+    pub api_version: ApiVersion,
+    /// Always App.
+    pub kind: AppKind,
+    /// The app's name, equal to the file's.
+    pub metadata: Metadata,
+    /// What the app is made of.
+    #[serde(default)]
+    pub spec: AppSpec,
+}
+
+/// What an app is made of and how it is kept.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AppSpec {
+    /// Where its objects go when they do not say, and the chart's release namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Apps that must be ready before this one is applied.
+    #[serde(default)]
+    pub depends_on: Vec<String>,
+    /// The profiles that have this app. If left out: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profiles: Option<Vec<String>>,
+    /// Only part of the cloud if retune.yaml enables it.
+    #[serde(default)]
+    pub optional: bool,
+    /// The Helm chart, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chart: Option<Chart>,
+    /// The kustomization. If left out: kustomize/<app>/<profile> if that exists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kustomize: Option<KustomizeSource>,
+    /// A folder (or file) of plain manifests instead of a kustomization; all .yaml, .yml and .json files under it, in path order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifests: Option<String>,
+    /// Values for the chart, above helm-configs/<app>/ and global_overrides/.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub values: Option<Values>,
+    /// How long the app may take to become ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Seconds>,
+    /// What happens to objects that the app no longer has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prune: Option<Prune>,
+    /// What happens when owned fields change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
+    /// What counts as ready.
+    #[serde(default)]
+    pub health: Health,
+    /// Hooks that are not to be run.
+    #[serde(default)]
+    pub hooks: Hooks,
+    /// What happens when a revision does not become ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<Rollback>,
+    /// What is backed up before an upgrade.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<Backup>,
+    /// Whether fields that another manager owns are taken over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub force_conflicts: Option<bool>,
+}
+
+/// A Helm chart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Chart {
+    /// The chart's name in its repository. If left out: the app's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The chart's folder or archive in this repository or a submodule. One of `path` and `repository`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// An HTTP chart repository (https://...) or an OCI registry (oci://...).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
+    /// The chart's version. If left out: its entry in helm-chart-versions.yaml.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The release name. If left out: the app's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_name: Option<String>,
+    /// Whether the chart's crds/ folder is left out.
+    #[serde(default)]
+    pub skip_crds: bool,
+}
+
+/// Where the kustomization is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KustomizeSource {
+    /// The folder; `{profile}` in it stands for the profile. For instance kustomize/keystone/{profile}.
+    pub path: String,
+}
+
+/// Values for the chart.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Values {
+    /// Files of the repository, the last one wins.
+    #[serde(default)]
+    pub files: Vec<String>,
+    /// Values written here; they win over files. Read as Helm reads a values file.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    pub inline: serde_json::Value,
+}
+
+/// Names objects, for policies. A field left out matches everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Selector {
+    /// The API group; "" is the core group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// The kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// The namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl Selector {
+    /// Whether an object is meant.
+    #[must_use]
+    pub fn matches(&self, id: &super::object::ObjectId) -> bool {
+        let is = |want: &Option<String>, have: &str| want.as_deref().is_none_or(|want| want == have);
+        is(&self.group, &id.group)
+            && is(&self.kind, &id.kind)
+            && is(&self.namespace, id.namespace.as_deref().unwrap_or_default())
+            && is(&self.name, &id.name)
+    }
+}
+
+/// What happens to objects that an app no longer has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Prune {
+    /// Whether they are deleted. If left out: true.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// Objects that stay in any case.
+    #[serde(default)]
+    pub keep: Vec<Selector>,
+    /// Further kinds whose deletion waits for an approval.
+    #[serde(default)]
+    pub protect: Vec<Selector>,
+}
+
+impl Default for Prune {
+    fn default() -> Self {
+        Self { enabled: true, keep: Vec::new(), protect: Vec::new() }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What happens when a field that retune owns changes in the cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Drift {
+    /// If left out: correct.
+    #[serde(default)]
+    pub mode: DriftMode,
+    /// Fields that belong to somebody else.
+    #[serde(default)]
+    pub ignore: Vec<IgnoreRule>,
+}
+
+/// What to do with drift.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum DriftMode {
+    /// Correct it at once and report it.
+    #[default]
+    Correct,
+    /// Report it only.
+    Report,
+}
+
+/// Fields that belong to somebody else: never applied after creation, compared or reported.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IgnoreRule {
+    /// The objects meant.
+    #[serde(default)]
+    pub objects: Selector,
+    /// JSON pointers, for instance /spec/replicas or /data.
+    #[schemars(length(min = 1), inner(regex(pattern = r"^/")))]
+    pub paths: Vec<String>,
+}
+
+/// What counts as ready.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Health {
+    /// Objects that nobody waits for.
+    #[serde(default)]
+    pub ignore: Vec<Selector>,
+}
+
+/// Hooks that are not to be run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Hooks {
+    /// Hook objects that are never created.
+    #[serde(default)]
+    pub skip: Vec<Selector>,
+}
+
+/// What happens when a revision does not become ready.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rollback {
+    /// Whether the app goes back to its last good revision by itself. If left out: false.
+    #[serde(default)]
+    pub automatic: bool,
+}
+
+/// What is backed up before an upgrade.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Backup {
+    /// The CronJobs or Backup resources to run, and to wait for.
+    #[schemars(length(min = 1))]
+    pub before: Vec<Selector>,
+}
