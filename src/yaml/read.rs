@@ -1,0 +1,183 @@
+//! The readers: text in, trees out.
+
+use super::compose::Composer;
+use super::resolve::{Dialect, Resolved, resolve_tagged};
+use super::{Entry, Error, Limits, Mapping, Node, Scalar, Style, Tag, Value, emit, num};
+
+/// Reads resources as kustomize does: go-yaml v3 behind kyaml's document splitting.
+///
+/// `\r\n` counts as `\n`; the text is cut at lines that start with `---` (after which only blanks or a comment may
+/// follow) and each piece gives its first document; empty documents are dropped. Anchors, aliases and merge keys are
+/// expanded, duplicate keys kept. Places count from the start of the whole text.
+///
+/// # Errors
+/// What go-yaml v3 refuses, in its words, and what exceeds the limits.
+pub fn read_v3(text: &str, limits: &Limits) -> Result<Vec<Node>, Error> {
+    let unix;
+    let mut text = text;
+    if text.contains("\r\n") {
+        unix = text.replace("\r\n", "\n");
+        text = &unix;
+    }
+    let mut nodes = Vec::new();
+    for (piece, first_line) in split_documents(text)? {
+        let mut composer = Composer::new(piece, Dialect::V3, limits)?;
+        composer.start_at(first_line);
+        if let Some(node) = composer.document()?
+            && !node.is_null()
+        {
+            nodes.push(node);
+        }
+    }
+    Ok(nodes)
+}
+
+/// kyaml's cut at `\n---.*\n`: each piece with the number of lines before it.
+fn split_documents(text: &str) -> Result<Vec<(&str, u32)>, Error> {
+    let mut pieces = Vec::new();
+    let (mut start, mut first_line) = (0, 0);
+    let mut search = 0;
+    while let Some(found) = text[search..].find("\n---") {
+        let at = search + found;
+        let Some(length) = text[at + 1..].find('\n') else { break };
+        let separator = &text[at + 1..at + 1 + length];
+        let rest = separator[3..].trim();
+        let lines = text[start..=at].bytes().filter(|&b| b == b'\n').count() as u32;
+        if !rest.is_empty() && !rest.starts_with('#') {
+            let pos = super::Pos { line: first_line + lines + 1, column: 1 };
+            return Err(Error::at(pos, format!("invalid document separator: {}", separator.trim())));
+        }
+        // The break before the separator belongs to the piece.
+        pieces.push((&text[start..=at], first_line));
+        start = at + 1 + length + 1;
+        first_line += lines + 1;
+        // The break that ends a separator cannot begin the next one.
+        search = start;
+    }
+    pieces.push((&text[start..], first_line));
+    Ok(pieces)
+}
+
+/// Reads every document of a stream as go-yaml v3 does, without kyaml's splitting; empty documents are kept as null.
+///
+/// # Errors
+/// What go-yaml v3 refuses, in its words, and what exceeds the limits.
+pub fn read_v3_stream(text: &str, limits: &Limits) -> Result<Vec<Node>, Error> {
+    read_all(text, Dialect::V3, limits)
+}
+
+/// Reads every document as go-yaml v2 does: YAML 1.1 booleans, dates as strings, anchors and merge keys expanded.
+///
+/// Duplicate keys are kept; the last one counts, and keys that a merge brings stand where the merge stood.
+///
+/// # Errors
+/// What go-yaml v2 refuses, in its words, and what exceeds the limits.
+pub fn read_v2(text: &str, limits: &Limits) -> Result<Vec<Node>, Error> {
+    read_all(text, Dialect::V2, limits)
+}
+
+fn read_all(text: &str, dialect: Dialect, limits: &Limits) -> Result<Vec<Node>, Error> {
+    let mut composer = Composer::new(text, dialect, limits)?;
+    let mut nodes = Vec::new();
+    while let Some(node) = composer.document()? {
+        nodes.push(node);
+    }
+    Ok(nodes)
+}
+
+/// Reads the first document as `sigs.k8s.io/yaml.YAMLToJSON` does: string keys in bytewise order, the last of repeated
+/// keys, numbers as JSON spells them. An empty text is null. Later documents are not looked at.
+///
+/// # Errors
+/// What go-yaml v2 or the conversion to JSON refuses, and what exceeds the limits.
+pub fn read_v2_json(text: &str, limits: &Limits) -> Result<Node, Error> {
+    let mut composer = Composer::new(text, Dialect::V2, limits)?;
+    match composer.document()? {
+        Some(node) => jsonable(node),
+        None => Ok(Node::null()),
+    }
+}
+
+/// As [`read_v2_json`], for every document of the stream; empty documents are null.
+///
+/// # Errors
+/// As [`read_v2_json`].
+pub fn read_v2_json_all(text: &str, limits: &Limits) -> Result<Vec<Node>, Error> {
+    read_v2(text, limits)?.into_iter().map(jsonable).collect()
+}
+
+fn jsonable(node: Node) -> Result<Node, Error> {
+    let pos = node.pos;
+    let value = match node.value {
+        Value::Scalar(scalar) => Value::Scalar(json_scalar(scalar, pos)?),
+        Value::Sequence(items) => Value::Sequence(items.into_iter().map(jsonable).collect::<Result<_, _>>()?),
+        Value::Mapping(mapping) => {
+            let mut entries = Vec::with_capacity(mapping.entries.len());
+            for Entry { key, value } in mapping.entries {
+                entries.push(Entry { key: json_key(key)?, value: jsonable(value)? });
+            }
+            // Stable: of equal keys the last one stays.
+            entries.sort_by(|a, b| a.key.text().cmp(&b.key.text()));
+            let mut kept: Vec<Entry> = Vec::with_capacity(entries.len());
+            for entry in entries {
+                match kept.last_mut() {
+                    Some(last) if last.key == entry.key => *last = entry,
+                    _ => kept.push(entry),
+                }
+            }
+            Value::Mapping(Mapping { entries: kept })
+        }
+    };
+    Ok(Node { value, pos })
+}
+
+fn typed(scalar: &Scalar, pos: super::Pos) -> Result<Resolved, Error> {
+    resolve_tagged(&scalar.tag, &scalar.text, Dialect::V2).map_err(|m| Error { pos, message: m, shown: 0 })
+}
+
+fn json_scalar(scalar: Scalar, pos: super::Pos) -> Result<Scalar, Error> {
+    let plain = |tag, text: String| Scalar { text: text.into(), tag, style: Style::Plain };
+    Ok(match (&scalar.tag, typed(&scalar, pos)?) {
+        (Tag::Binary, _) => plain(Tag::Str, emit::decode_binary(&scalar.text, pos)?),
+        (Tag::Str, _) => scalar,
+        (_, Resolved::Str | Resolved::Timestamp(_)) => Scalar { tag: Tag::Str, ..scalar },
+        (_, Resolved::Null) => plain(Tag::Null, "null".into()),
+        (_, Resolved::Bool(b)) => plain(Tag::Bool, b.to_string()),
+        (_, Resolved::Int(n)) => plain(Tag::Int, n.to_string()),
+        (_, Resolved::Uint(n)) => plain(Tag::Int, n.to_string()),
+        (_, Resolved::Float(x)) => match num::format_json(x) {
+            Some(text) => plain(Tag::Float, text),
+            None => return Err(Error::at(pos, format!("json: unsupported value: {}", num::format_g(x)))),
+        },
+    })
+}
+
+fn json_key(key: Node) -> Result<Node, Error> {
+    let pos = key.pos;
+    let Value::Scalar(scalar) = key.value else {
+        let kind = if key.as_seq().is_some() { "[]interface {}" } else { "map[interface {}]interface {}" };
+        return Err(Error { pos, message: format!("invalid map key: {kind}"), shown: 0 });
+    };
+    let text: Box<str> = match (&scalar.tag, typed(&scalar, pos)?) {
+        (Tag::Binary, _) => emit::decode_binary(&scalar.text, pos)?.into(),
+        (_, Resolved::Str | Resolved::Timestamp(_)) => scalar.text,
+        (_, Resolved::Bool(b)) => b.to_string().into(),
+        (_, Resolved::Int(n)) => n.to_string().into(),
+        (_, Resolved::Float(x)) => match num::format_g32(x).as_str() {
+            "+Inf" => ".inf".into(),
+            "-Inf" => "-.inf".into(),
+            "NaN" => ".nan".into(),
+            text => text.into(),
+        },
+        (_, Resolved::Null) => {
+            return Err(Error::at(pos, "unsupported map key of type: null; write the key in quotes"));
+        }
+        (_, Resolved::Uint(n)) => {
+            return Err(Error::at(
+                pos,
+                format!("unsupported map key of type: uint64, key: {n}; write the key in quotes"),
+            ));
+        }
+    };
+    Ok(Node { value: Value::Scalar(Scalar { text, tag: Tag::Str, style: scalar.style }), pos })
+}
