@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
+
 /// What a path names, links followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryKind {
@@ -43,6 +45,16 @@ pub enum TreeError {
     },
 }
 
+/// Names the bytes of a file without giving them: equal ids, equal bytes. Different ids say nothing; a Git tree answers
+/// with blob ids, a folder with SHA-256.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ContentId {
+    /// SHA-256 of the bytes.
+    Sha256([u8; 32]),
+    /// A Git blob's SHA-1 id.
+    GitBlob([u8; 20]),
+}
+
 /// A read-only tree of files.
 pub trait FileTree: Send + Sync {
     /// The path with every symbolic link followed, and what it names; `None` if nothing is there.
@@ -53,6 +65,11 @@ pub trait FileTree: Send + Sync {
 
     /// The names in a folder with what each names (links followed; dangling links are left out), in byte order.
     fn list(&self, path: &str) -> Result<Vec<(String, EntryKind)>, TreeError>;
+
+    /// An id of the file's bytes (links followed), for caches; cheaper than reading where the tree knows one.
+    fn content_id(&self, path: &str) -> Result<ContentId, TreeError> {
+        Ok(ContentId::Sha256(Sha256::digest(self.read(path)?).into()))
+    }
 
     /// What the path names, links followed.
     fn kind(&self, path: &str) -> Result<Option<EntryKind>, TreeError> {

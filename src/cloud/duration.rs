@@ -6,6 +6,9 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+/// What a duration looks like.
+pub const PATTERN: &str = "^([0-9]{1,9}[dhms])+$";
+
 /// A duration in whole seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seconds(pub u64);
@@ -87,7 +90,7 @@ impl JsonSchema for Seconds {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^([0-9]{1,9}[dhms])+$" })
+        json_schema!({ "type": "string", "pattern": PATTERN })
     }
 }
 

@@ -10,13 +10,19 @@
 //! | [`rendered`] | what a render gives |
 
 pub mod duration;
+pub mod graph;
+pub mod layers;
 pub mod normal;
 pub mod object;
+pub mod problem;
 pub mod rendered;
 pub mod scope;
 pub mod spec;
 
+mod walk;
+
 pub use normal::NormalError;
 pub use object::{Digest, Interner, Object, ObjectId, Origin};
+pub use problem::{Problem, ProblemKind, RenderError, Severity};
 pub use rendered::{AppState, Hook, HookDeletePolicy, HookEvent, Policy, RenderedApp, RenderedCloud};
 pub use scope::{CrdScopes, Offline, Scopes};

@@ -13,6 +13,15 @@ pub use super::duration::Seconds;
 /// The `apiVersion` of both kinds.
 pub const API_VERSION: &str = "retune.dev/v1alpha1";
 
+/// What a cloud, an app or a profile may be called: a DNS label, because it becomes a label's value and a file's name.
+pub const NAME_PATTERN: &str = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$";
+
+/// A commit: never an abbreviation or a branch.
+pub const COMMIT_PATTERN: &str = r"^[0-9a-f]{40}$";
+
+/// A JSON pointer to something inside of an object.
+pub const POINTER_PATTERN: &str = r"^/";
+
 /// `apiVersion: retune.dev/v1alpha1`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ApiVersion {
@@ -40,7 +49,7 @@ pub enum AppKind {
 #[serde(deny_unknown_fields)]
 pub struct Metadata {
     /// Lower-case letters, digits and dashes; an app's file is called the same.
-    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"))]
+    #[schemars(regex(pattern = NAME_PATTERN))]
     pub name: String,
 }
 
@@ -60,12 +69,12 @@ pub struct Cloud {
 }
 
 /// What all apps share.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CloudSpec {
     /// The profiles that the repository offers. If left out: base and aio.
     #[serde(default = "default_profiles")]
-    #[schemars(length(min = 1), inner(regex(pattern = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")))]
+    #[schemars(length(min = 1), inner(regex(pattern = NAME_PATTERN)))]
     pub profiles: Vec<String>,
     /// Optional apps (those with `optional: true`) that this cloud has. Names of apps.
     #[serde(default)]
@@ -87,6 +96,20 @@ pub struct CloudSpec {
     pub capabilities: Capabilities,
 }
 
+impl Default for CloudSpec {
+    fn default() -> Self {
+        Self {
+            profiles: default_profiles(),
+            enable: Vec::new(),
+            disable: Vec::new(),
+            defaults: Defaults::default(),
+            upstream: None,
+            chart_sources: BTreeMap::new(),
+            capabilities: Capabilities::default(),
+        }
+    }
+}
+
 fn default_profiles() -> Vec<String> {
     vec!["base".to_owned(), "aio".to_owned()]
 }
@@ -103,7 +126,7 @@ pub struct Upstream {
     pub path: Option<String>,
     /// The commit, all 40 hexadecimal digits: the site's commit alone decides the whole revision. Needed with `url`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^[0-9a-f]{40}$"))]
+    #[schemars(regex(pattern = COMMIT_PATTERN))]
     pub commit: Option<String>,
 }
 
@@ -340,7 +363,7 @@ pub struct IgnoreRule {
     #[serde(default)]
     pub objects: Selector,
     /// JSON pointers, for instance /spec/replicas or /data.
-    #[schemars(length(min = 1), inner(regex(pattern = r"^/")))]
+    #[schemars(length(min = 1), inner(regex(pattern = POINTER_PATTERN)))]
     pub paths: Vec<String>,
 }
 
