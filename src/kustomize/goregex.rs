@@ -13,7 +13,9 @@ pub fn compile(pattern: &str) -> Result<Regex, String> {
     let translated = translate(pattern);
     Regex::new(&translated).map_err(|e| {
         let reason = match &e {
-            regex::Error::Syntax(text) => text.lines().last().unwrap_or_default().trim_start_matches("error: "),
+            regex::Error::Syntax(text) => {
+                text.lines().last().unwrap_or_default().trim_start_matches("error: ")
+            }
             _ => "compiled form is too large",
         };
         format!("error parsing regexp: {reason}: `{pattern}`")

@@ -107,7 +107,10 @@ impl Parser {
                             }
                         },
                         other => {
-                            return Err(format!("found '{}', expected: ',' or 'end of string'", other.text()));
+                            return Err(format!(
+                                "found '{}', expected: ',' or 'end of string'",
+                                other.text()
+                            ));
                         }
                     }
                 }
@@ -213,8 +216,7 @@ fn is_name(text: &str, max: usize) -> bool {
 fn is_subdomain(text: &str) -> bool {
     text.len() <= 253
         && text.split('.').all(|part| {
-            let edge =
-                |c: Option<u8>| c.is_some_and(|c: u8| c.is_ascii_lowercase() || c.is_ascii_digit());
+            let edge = |c: Option<u8>| c.is_some_and(|c: u8| c.is_ascii_lowercase() || c.is_ascii_digit());
             let bytes = part.as_bytes();
             edge(bytes.first().copied())
                 && edge(bytes.last().copied())
@@ -289,7 +291,19 @@ mod tests {
     #[test]
     fn every_operator_selects_as_in_kubernetes() {
         let labels = [("app", "web"), ("n", "5")];
-        for yes in ["", "app=web", "app==web", "app!=db", "app in (web,db)", "x notin (a)", "app", "!x", "n>4", "n<6,app", "x!=y"] {
+        for yes in [
+            "",
+            "app=web",
+            "app==web",
+            "app!=db",
+            "app in (web,db)",
+            "x notin (a)",
+            "app",
+            "!x",
+            "n>4",
+            "n<6,app",
+            "x!=y",
+        ] {
             assert!(selects(yes, &labels), "{yes}");
         }
         for no in ["app=db", "app!=web", "app notin (web)", "!app", "x", "n>5", "app=web,x", "app in ()"] {

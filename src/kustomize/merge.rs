@@ -111,11 +111,8 @@ impl<'s> Walker<'s> {
             && !p.is_null()
             && kind_name(p) != expected
         {
-            return Err(Error::new(format!(
-                "wrong node kind: expected {expected} but got {}",
-                kind_name(p)
-            ))
-            .hint("the patch must have a mapping, list or scalar where the object has one"));
+            return Err(Error::new(format!("wrong node kind: expected {expected} but got {}", kind_name(p)))
+                .hint("the patch must have a mapping, list or scalar where the object has one"));
         }
         match &first.value {
             Value::Mapping(_) => {
@@ -189,7 +186,9 @@ impl<'s> Walker<'s> {
         keys.sort_unstable();
         keys.dedup();
         let keys: Vec<String> = keys.into_iter().map(str::to_owned).collect();
-        self.walk_fields_of_target(target, schema, |key| keys.binary_search_by(|k| k.as_str().cmp(key)).is_ok())?;
+        self.walk_fields_of_target(target, schema, |key| {
+            keys.binary_search_by(|k| k.as_str().cmp(key)).is_ok()
+        })?;
         for key in keys {
             let below = schema.and_then(|s| s.field(&key));
             self.path.push(key);

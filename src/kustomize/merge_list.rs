@@ -83,8 +83,11 @@ impl Lists {
         keys: &[&str],
         elements: Option<View<'s>>,
     ) -> Result<Vec<Node>, Error> {
-        let (keys, mut rows): (Vec<&str>, _) =
-            if keys.is_empty() { (vec![""], self.primitive_rows()) } else { (keys.to_vec(), self.rows(keys)) };
+        let (keys, mut rows): (Vec<&str>, _) = if keys.is_empty() {
+            (vec![""], self.primitive_rows())
+        } else {
+            (keys.to_vec(), self.rows(keys))
+        };
         if keys.len() > 1 {
             unite(&mut rows);
         }
@@ -189,7 +192,9 @@ impl Lists {
                 return node.text().unwrap_or("") == value;
             }
             node.as_map().is_some_and(|map| {
-                wanted.iter().all(|(key, value)| map.get(key).is_some_and(|v| v.text().unwrap_or("") == *value))
+                wanted
+                    .iter()
+                    .all(|(key, value)| map.get(key).is_some_and(|v| v.text().unwrap_or("") == *value))
             })
         })
     }

@@ -5,5 +5,5 @@ use crate::yaml::Tag;
 /// The type that a plain scalar with this text has.
 #[must_use]
 pub fn resolve(text: &str) -> Tag {
-    if text.is_empty() { Tag::Null } else { Tag::Str }
+    crate::yaml::plain_tag_v3(text)
 }

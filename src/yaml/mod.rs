@@ -20,6 +20,12 @@ pub use error::{Error, Limits};
 pub use node::{Entry, Mapping, Node, Pos, Scalar, Style, Tag, Value};
 pub use read::{read_v2, read_v2_json, read_v2_json_all, read_v3, read_v3_stream};
 
+/// The type of a plain scalar with this text, as go-yaml v3 reads it.
+#[must_use]
+pub fn plain_tag_v3(text: &str) -> Tag {
+    resolve::resolve(text, resolve::Dialect::V3).tag()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
