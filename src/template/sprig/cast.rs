@@ -1,0 +1,64 @@
+//! spf13/cast 1.7 as sprig's numbers use it: whatever cannot be converted is 0.
+
+use crate::template::value::Value;
+use crate::yaml::num;
+
+/// `cast.ToInt64`, which is also `cast.ToInt` on 64-bit machines.
+pub(super) fn to_int(v: &Value) -> i64 {
+    match v {
+        Value::Bool(b) => i64::from(*b),
+        Value::Int(_, n) => *n,
+        #[allow(clippy::cast_possible_wrap)]
+        Value::Uint(_, n) => *n as i64,
+        Value::Float(f) | Value::Float32(f) => float_to_int(*f),
+        Value::Str(s) => parse_int(trim_zero_decimal(s)).unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// `cast.ToFloat64`.
+pub(super) fn to_float(v: &Value) -> f64 {
+    #[allow(clippy::cast_precision_loss)]
+    match v {
+        Value::Bool(b) => f64::from(u8::from(*b)),
+        Value::Int(_, n) => *n as f64,
+        Value::Uint(_, n) => *n as f64,
+        Value::Float(f) | Value::Float32(f) => *f,
+        Value::Str(s) => num::parse_float(s).unwrap_or(0.0),
+        _ => 0.0,
+    }
+}
+
+/// Go's conversion on amd64: out of range and NaN give the smallest integer.
+fn float_to_int(f: f64) -> i64 {
+    if f >= -9_223_372_036_854_775_808.0 && f < 9_223_372_036_854_775_808.0 { f as i64 } else { i64::MIN }
+}
+
+/// `strconv.ParseInt(s, 0, 64)`: base by prefix, underscores between digits.
+fn parse_int(s: &str) -> Option<i64> {
+    num::parse_int(s, 0)
+}
+
+/// A trailing `.0…` is dropped.
+fn trim_zero_decimal(s: &str) -> &str {
+    let kept = s.trim_end_matches('0');
+    match kept.strip_suffix('.') {
+        Some(whole) if kept.len() < s.len() => whole,
+        _ => s,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_become_integers_by_their_prefix() {
+        for (text, n) in
+            [("010", 8), ("08", 0), ("0x1f", 31), ("12.000", 12), ("12.", 0), ("1_000", 1000), ("-3", -3), ("", 0)]
+        {
+            assert_eq!(to_int(&Value::str(text)), n, "{text}");
+        }
+        assert_eq!(to_int(&Value::Float(-3.9)), -3);
+    }
+}

@@ -1,0 +1,49 @@
+//! sprig 3.3's functions and the encoders Helm adds, one file a family.
+//!
+//! [`register`] puts them all into a [`Registry`]; `include`, `tpl`, `required`, `lookup` belong to the helm room.
+//! What is not a function of its arguments (random text, the time) comes from the [`Host`] that a render is given:
+//! either as the original (drawn anew each time) or stable (derived from a secret seed and from where the call stands),
+//! so that the same commit renders the same bytes. `env` and `expandenv` do not exist, as in Helm; `getHostByName`
+//! gives "" as Helm's does without DNS. The local time zone is UTC.
+//!
+//! Upstream: <https://masterminds.github.io/sprig/> and helm's `pkg/engine/funcs.go`.
+
+mod args;
+mod cast;
+mod defaults;
+mod dicts;
+mod encoding;
+mod host;
+mod lists;
+mod math;
+mod merge;
+mod paths;
+mod reflection;
+mod regexes;
+mod strings;
+mod versions;
+mod words;
+
+pub use host::{Draw, Host, Randomness};
+
+use super::func::Registry;
+
+/// Adds every function of this room to a registry.
+pub fn register(registry: &mut Registry) {
+    for table in [
+        strings::TABLE,
+        words::TABLE,
+        lists::TABLE,
+        dicts::TABLE,
+        defaults::TABLE,
+        math::TABLE,
+        encoding::TABLE,
+        regexes::TABLE,
+        reflection::TABLE,
+        paths::TABLE,
+        versions::TABLE,
+        host::TABLE,
+    ] {
+        registry.add_all(table);
+    }
+}
