@@ -11,6 +11,7 @@ pub mod exec;
 pub mod func;
 pub mod semver;
 pub mod set;
+pub mod sprig;
 pub mod strconv;
 pub mod types;
 pub mod value;

@@ -76,7 +76,7 @@ fn byte(b: u8) -> Value {
 
 /// `fmt.Sprintf("%v", v)`.
 pub(super) fn display(v: &Value) -> Vec<u8> {
-    crate::template::fmt::display(v)
+    v.text().map_or_else(|| v.type_name().as_bytes().to_vec(), |t| t.as_bytes().to_vec())
 }
 
 /// sprig's `strval`: strings and bytes as they are, errors and stringers by their text, the rest as `%v`.

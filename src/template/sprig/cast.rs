@@ -10,7 +10,8 @@ pub(super) fn to_int(v: &Value) -> i64 {
         Value::Int(_, n) => *n,
         #[allow(clippy::cast_possible_wrap)]
         Value::Uint(_, n) => *n as i64,
-        Value::Float(f) | Value::Float32(f) => float_to_int(*f),
+        Value::Float(f) => float_to_int(*f),
+        Value::Float32(f) => float_to_int(f64::from(*f)),
         Value::Str(s) => parse_int(trim_zero_decimal(s)).unwrap_or(0),
         _ => 0,
     }
@@ -23,7 +24,8 @@ pub(super) fn to_float(v: &Value) -> f64 {
         Value::Bool(b) => f64::from(u8::from(*b)),
         Value::Int(_, n) => *n as f64,
         Value::Uint(_, n) => *n as f64,
-        Value::Float(f) | Value::Float32(f) => *f,
+        Value::Float(f) => *f,
+        Value::Float32(f) => f64::from(*f),
         Value::Str(s) => num::parse_float(s).unwrap_or(0.0),
         _ => 0.0,
     }
@@ -54,9 +56,16 @@ mod tests {
 
     #[test]
     fn strings_become_integers_by_their_prefix() {
-        for (text, n) in
-            [("010", 8), ("08", 0), ("0x1f", 31), ("12.000", 12), ("12.", 0), ("1_000", 1000), ("-3", -3), ("", 0)]
-        {
+        for (text, n) in [
+            ("010", 8),
+            ("08", 0),
+            ("0x1f", 31),
+            ("12.000", 12),
+            ("12.", 0),
+            ("1_000", 1000),
+            ("-3", -3),
+            ("", 0),
+        ] {
             assert_eq!(to_int(&Value::str(text)), n, "{text}");
         }
         assert_eq!(to_int(&Value::Float(-3.9)), -3);

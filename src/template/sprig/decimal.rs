@@ -22,7 +22,8 @@ impl Decimal {
     /// The decimal that the shortest text of the float says.
     pub(super) fn from_float(f: f64) -> Result<Self, String> {
         if !f.is_finite() {
-            let name = if f.is_nan() { "NaN".to_owned() } else { format!("{}Inf", if f > 0.0 { '+' } else { '-' }) };
+            let name =
+                if f.is_nan() { "NaN".to_owned() } else { format!("{}Inf", if f > 0.0 { '+' } else { '-' }) };
             return Err(format!("Cannot create a Decimal from {name}"));
         }
         let shown = format!("{f:e}");

@@ -20,5 +20,7 @@ pub(super) const TABLE: &[Entry] = &[
     ("all", variadic(&[A], B), |_, a| Ok((!a.iter().any(is_empty)).into())),
     ("any", variadic(&[A], B), |_, a| Ok(a.iter().any(|v| !is_empty(v)).into())),
     ("ternary", fixed(&[A, A, B], A), |_, a| Ok(a[usize::from(!a[2].truth())].clone())),
-    ("fail", fixed(&[super::args::S], super::args::S), |_, a| Err(super::args::text(&a[0]).into_owned().into())),
+    ("fail", fixed(&[super::args::S], super::args::S), |_, a| {
+        Err(super::args::text(&a[0]).into_owned().into())
+    }),
 ];

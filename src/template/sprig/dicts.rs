@@ -7,7 +7,7 @@ use super::merge;
 use crate::template::error::FuncError;
 use crate::template::exec::Exec;
 use crate::template::types::Type;
-use crate::template::value::{Entries, List, Map, Value};
+use crate::template::value::{Entries, List, Value};
 use std::rc::Rc;
 
 fn dict(_: &mut Exec, a: &[Value]) -> FuncResult {
@@ -96,7 +96,8 @@ pub(super) fn deep_copy(v: &Value, depth: usize) -> FuncResult {
     Ok(match v {
         Value::Map(m) if m.is_nil() => v.clone(),
         Value::Map(m) => {
-            let copy = m.entries().iter().map(|(k, v)| Ok((Rc::clone(k), deep_copy(v, depth + 1)?)));
+            let entries = m.entries();
+            let copy = entries.iter().map(|(k, v)| Ok((Rc::clone(k), deep_copy(v, depth + 1)?)));
             Value::typed_map(m.go_type(), copy.collect::<Result<_, FuncError>>()?)
         }
         Value::List(l) if l.is_nil() => v.clone(),

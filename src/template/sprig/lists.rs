@@ -108,7 +108,8 @@ fn slice(_: &mut Exec, a: &[Value]) -> FuncResult {
     let start = a.get(1).map_or(0, to_int);
     let end = a.get(2).map_or(len, to_int);
     let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
-    let part = range.and_then(|(s, e)| list.get(s..e)).ok_or("reflect.Value.Slice: slice index out of bounds")?;
+    let part =
+        range.and_then(|(s, e)| list.get(s..e)).ok_or("reflect.Value.Slice: slice index out of bounds")?;
     match &a[0] {
         Value::List(l) => Ok(Value::typed_list(l.go_type(), part.to_vec())),
         Value::Bytes(b) => {

@@ -85,7 +85,11 @@ fn to_decimal(_: &mut Exec, a: &[Value]) -> FuncResult {
     Ok(Value::int64(i64::from_str_radix(&shown, 8).unwrap_or(0)))
 }
 
-fn decimal(first: Option<&Value>, rest: &[Value], op: fn(Decimal, &Decimal) -> Result<Decimal, String>) -> FuncResult {
+fn decimal(
+    first: Option<&Value>,
+    rest: &[Value],
+    op: fn(Decimal, &Decimal) -> Result<Decimal, String>,
+) -> FuncResult {
     let mut sum = Decimal::from_float(first.map_or(0.0, to_float))?;
     for v in rest {
         sum = op(sum, &Decimal::from_float(to_float(v))?)?;
@@ -132,15 +136,11 @@ pub(super) const TABLE: &[Entry] = &[
     ("until", fixed(&[I], Type::INTS), until),
     ("untilStep", fixed(&[I, I, I], Type::INTS), until_step),
     ("add1", fixed(&[A], I64), |_, a| Ok(Value::int64(to_int(&a[0]).wrapping_add(1)))),
-    ("add", variadic(&[A], I64), |_, a| {
-        Ok(Value::int64(a.iter().map(to_int).fold(0, i64::wrapping_add)))
-    }),
+    ("add", variadic(&[A], I64), |_, a| Ok(Value::int64(a.iter().map(to_int).fold(0, i64::wrapping_add)))),
     ("sub", fixed(&[A, A], I64), |_, a| Ok(Value::int64(to_int(&a[0]).wrapping_sub(to_int(&a[1]))))),
     ("div", fixed(&[A, A], I64), |_, a| divide(a, i64::wrapping_div)),
     ("mod", fixed(&[A, A], I64), |_, a| divide(a, i64::wrapping_rem)),
-    ("mul", variadic(&[A, A], I64), |_, a| {
-        Ok(Value::int64(a.iter().map(to_int).fold(1, i64::wrapping_mul)))
-    }),
+    ("mul", variadic(&[A, A], I64), |_, a| Ok(Value::int64(a.iter().map(to_int).fold(1, i64::wrapping_mul)))),
     ("add1f", fixed(&[A], F), |_, a| decimal(a.first(), &[Value::int(1)], Decimal::add)),
     ("addf", variadic(&[A], F), |_, a| decimal(None, a, Decimal::add)),
     ("subf", variadic(&[A, A], F), |_, a| decimal(a.first(), &a[1..], Decimal::sub)),

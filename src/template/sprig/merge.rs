@@ -49,7 +49,6 @@ fn merge_maps(target: &Rc<Map>, source: &Rc<Map>, overwrite: bool, depth: usize)
         let old_is_set = old.as_ref().is_some_and(|v| !is_empty(v));
         let kept = match (&old, &new) {
             (Some(Value::Map(_)), Value::Map(_)) => old_is_set,
-            (_, Value::List(_) | Value::Bytes(_)) => old_is_set && !overwrite,
             _ => old_is_set && !overwrite,
         };
         if !kept {

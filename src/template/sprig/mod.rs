@@ -10,10 +10,12 @@
 
 mod args;
 mod cast;
+mod decimal;
 mod defaults;
 mod dicts;
 mod encoding;
 mod host;
+mod json;
 mod lists;
 mod math;
 mod merge;
@@ -24,6 +26,7 @@ mod strings;
 mod versions;
 mod words;
 
+pub use encoding::{from_node, to_yaml};
 pub use host::{Draw, Host, Randomness};
 
 use super::func::Registry;

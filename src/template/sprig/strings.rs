@@ -2,7 +2,9 @@
 
 use sha2::{Digest as _, Sha256, Sha512};
 
-use super::args::{A, B, Entry, FuncResult, I, S, bytes, display, fixed, int, strings, strval, text, variadic};
+use super::args::{
+    A, B, Entry, FuncResult, I, S, bytes, display, fixed, int, strings, strval, text, variadic,
+};
 use crate::template::exec::Exec;
 use crate::template::types::Type;
 use crate::template::value::{Entries, Value};
@@ -155,7 +157,8 @@ pub(super) fn split_n(s: &str, sep: &str, n: i64) -> Vec<String> {
 }
 
 fn numbered(parts: Vec<String>) -> Value {
-    let entries: Entries = parts.into_iter().enumerate().map(|(i, p)| (format!("_{i}").into(), p.into())).collect();
+    let entries: Entries =
+        parts.into_iter().enumerate().map(|(i, p)| (format!("_{i}").into(), p.into())).collect();
     Value::typed_map(Type::STRING_MAP, entries)
 }
 
@@ -218,9 +221,7 @@ pub(super) const TABLE: &[Entry] = &[
     ("plural", fixed(&[S, S, I], S), |_, a| Ok(a[usize::from(int(&a[2]) != 1)].clone())),
     ("toString", fixed(&[A], S), |_, a| Ok(strval(&a[0]))),
     ("toStrings", fixed(&[A], STRINGS), |_, a| Ok(Value::typed_list(STRINGS, strings(&a[0])))),
-    ("split", fixed(&[S, S], Type::STRING_MAP), |_, a| {
-        Ok(numbered(split_n(&text(&a[1]), &text(&a[0]), -1)))
-    }),
+    ("split", fixed(&[S, S], Type::STRING_MAP), |_, a| Ok(numbered(split_n(&text(&a[1]), &text(&a[0]), -1)))),
     ("splitn", fixed(&[S, I, S], Type::STRING_MAP), |_, a| {
         Ok(numbered(split_n(&text(&a[2]), &text(&a[0]), int(&a[1]))))
     }),
