@@ -1,0 +1,403 @@
+//! retune's own custom resources, `CloudSync` and `Inventory` (`retune.dev/v1alpha1`): their types and definitions.
+//!
+//! A `CloudSync` is what the syncer is told (source, pin, suspend, approvals) and what it says (status). An `Inventory`
+//! is what the syncer remembers of one app: everything that decides anything is in it, so that losing every local file
+//! changes no decision. Both are plain namespaced objects in `retune-system`, governed by the cluster's RBAC.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// The API group of retune's resources.
+pub const GROUP: &str = "retune.dev";
+/// Their version.
+pub const VERSION: &str = "v1alpha1";
+
+/// The part of `metadata` that is read back from our own objects.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OwnMeta {
+    /// The name.
+    pub name: String,
+    /// The namespace.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub namespace: String,
+    /// The uid.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub uid: String,
+    /// The resourceVersion.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub resource_version: String,
+    /// The generation.
+    #[serde(default)]
+    pub generation: i64,
+    /// Labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Set once somebody deletes the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_timestamp: Option<String>,
+}
+
+/// One cloud and how it is kept in tune.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CloudSync {
+    /// `metadata`.
+    pub metadata: OwnMeta,
+    /// What is wanted.
+    #[serde(default)]
+    pub spec: CloudSyncSpec,
+    /// What is.
+    #[serde(default)]
+    pub status: CloudSyncStatus,
+}
+
+/// `CloudSync.spec`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CloudSyncSpec {
+    /// Where the desired state is.
+    #[serde(default)]
+    pub source: SourceSpec,
+    /// `base`, `aio` or another folder name under each app's kustomize folder.
+    #[serde(default)]
+    pub profile: String,
+    /// How often the remote is asked, e.g. `60s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<String>,
+    /// Nothing is applied, corrected or deleted while this is true.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspend: bool,
+    /// A revision held live whatever the branch says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<Pin>,
+    /// Consents to guarded plans.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<Approval>,
+    /// The latest request of `retune sync`; a new `id` asks once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<SyncRequest>,
+    /// What happens to drift: `correct` (default), `report` or `off`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<String>,
+    /// Whether applies take fields from other managers: true unless set to false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub force_conflicts: Option<bool>,
+    /// How often every kind's metadata is listed once to prove that no watch missed anything, e.g. `1h`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_interval: Option<String>,
+    /// The name of the cloud on labels; the object's own name unless set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud: Option<String>,
+}
+
+/// Where the desired state is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceSpec {
+    /// A path or URL of a Git repository.
+    #[serde(default)]
+    pub repo: String,
+    /// A branch, tag or commit.
+    #[serde(default)]
+    pub branch: String,
+    /// The folder in the repository that holds `retune.yaml`.
+    #[serde(default)]
+    pub path: String,
+}
+
+/// A pinned revision.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pin {
+    /// The commit.
+    pub revision: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Who.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
+}
+
+/// A consent to one guarded plan, by its digest; used once.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Approval {
+    /// The digest that the plan shows, or its first twelve digits at least.
+    pub digest: String,
+    /// Who.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
+    /// RFC 3339 time after which it counts no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+}
+
+/// "Sync now".
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SyncRequest {
+    /// Any text that differs from the last request's.
+    pub id: String,
+    /// Who.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
+}
+
+/// `CloudSync.status`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CloudSyncStatus {
+    /// The spec's generation that this status speaks of.
+    #[serde(default)]
+    pub observed_generation: i64,
+    /// The uid of the cluster's kube-system namespace, which this cloud is bound to.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub cluster: String,
+    /// The id written into the owner annotation of every managed object.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub cloud_id: String,
+    /// The newest revision seen at the source.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub seen_revision: String,
+    /// The revision being enforced.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub revision: String,
+    /// The last revision that was applied whole.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub synced_revision: String,
+    /// The last revision all of whose apps were ready.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub ready_revision: String,
+    /// Apps in all.
+    #[serde(default)]
+    pub apps: u32,
+    /// Apps that are ready.
+    #[serde(default)]
+    pub ready_apps: u32,
+    /// Managed objects.
+    #[serde(default)]
+    pub objects: u32,
+    /// `3/4`, for the printer column.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub ready: String,
+    /// The apps that are not ready, with what they wait for (at most 50).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_ready: Vec<AppStatus>,
+    /// Guarded actions that wait for an approval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withheld: Option<WithheldStatus>,
+    /// Drift corrected since the syncer started.
+    #[serde(default)]
+    pub corrections: u64,
+    /// The latest corrections and reports (at most 10).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<DriftStatus>,
+    /// The `id` of the last request that was carried out.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub handled_request: String,
+    /// Digests of approvals that were used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub used_approvals: Vec<String>,
+    /// What kubectl wait and dashboards read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+}
+
+/// One app that is not ready.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppStatus {
+    /// The app.
+    pub name: String,
+    /// `applying`, `progressing`, `failed`, `waiting`, `pending`.
+    pub state: String,
+    /// What it waits for, or what is wrong.
+    #[serde(default)]
+    pub message: String,
+}
+
+/// Guarded actions that wait for an approval.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WithheldStatus {
+    /// What an approval must name.
+    pub digest: String,
+    /// Each action and its guard (at most 50).
+    pub actions: Vec<String>,
+}
+
+/// One drift.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriftStatus {
+    /// The object.
+    pub object: String,
+    /// What happened, with blame.
+    pub message: String,
+    /// When it was seen.
+    pub time: String,
+}
+
+/// A Kubernetes condition.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// `Ready`, `Synced`, `SourceReady`, `Withheld`, ...
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
+    /// One word.
+    pub reason: String,
+    /// For people.
+    pub message: String,
+    /// When the status last changed.
+    pub last_transition_time: String,
+    /// The spec's generation this speaks of.
+    #[serde(default)]
+    pub observed_generation: i64,
+}
+
+/// One shard of what retune remembers of one app.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Inventory {
+    /// `metadata`.
+    pub metadata: OwnMeta,
+    /// The memory.
+    #[serde(default)]
+    pub spec: InventorySpec,
+}
+
+/// `Inventory.spec`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InventorySpec {
+    /// The cloud's name.
+    #[serde(default)]
+    pub cloud: String,
+    /// The app.
+    #[serde(default)]
+    pub app: String,
+    /// The revision last applied for this app.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub revision: String,
+    /// The digest of the app's render last applied whole; empty while an apply is under way.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub render: String,
+    /// The digest of the render the app was last ready with.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub ready_render: String,
+    /// Digests of renders that were live before, newest last (at most 20): an app that returns to one is rolled back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub past_renders: Vec<String>,
+    /// How many entries there are, for the printer column.
+    #[serde(default)]
+    pub objects: u32,
+    /// By `group/kind/namespace/name`.
+    #[serde(default)]
+    pub entries: BTreeMap<String, InventoryEntry>,
+    /// Hooks that completed, by identity: the digest of their text and of what they refer to.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hooks: BTreeMap<String, String>,
+}
+
+/// What is remembered of one object. All but the identity is empty between the inventory's write and the object's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InventoryEntry {
+    /// The uid.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub uid: String,
+    /// The version it was applied at (`v1`).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub version: String,
+    /// The digest of the applied body.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub digest: String,
+    /// The hash of the own field set after the apply, hexadecimal.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub set: String,
+    /// The own entry's time, seconds since the epoch.
+    #[serde(default)]
+    pub time: i64,
+    /// The generation after the apply.
+    #[serde(default)]
+    pub generation: i64,
+    /// Set for objects that are never pruned: `keep`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub keep: String,
+}
+
+/// The custom resource definitions, as JSON.
+#[must_use]
+pub fn definitions() -> Vec<Value> {
+    vec![cloudsync_definition(), inventory_definition()]
+}
+
+fn text() -> Value {
+    json!({"type": "string"})
+}
+fn count() -> Value {
+    json!({"type": "integer", "format": "int64"})
+}
+fn list(of: &Value) -> Value {
+    json!({"type": "array", "items": of})
+}
+
+fn cloudsync_definition() -> Value {
+    let spec = json!({"type": "object", "properties": {
+        "source": {"type": "object", "properties": {"repo": text(), "branch": text(), "path": text()}},
+        "profile": text(), "interval": text(), "suspend": {"type": "boolean"}, "cloud": text(),
+        "pin": {"type": "object", "required": ["revision"],
+            "properties": {"revision": text(), "reason": text(), "by": text()}},
+        "approvals": list(&json!({"type": "object", "required": ["digest"], "properties": {
+            "digest": {"type": "string", "minLength": 12}, "by": text(), "expires": {"type": "string", "format": "date-time"}}})),
+        "request": {"type": "object", "required": ["id"], "properties": {"id": text(), "by": text()}},
+        "drift": {"type": "string", "enum": ["correct", "report", "off"]},
+        "forceConflicts": {"type": "boolean"}, "auditInterval": text()}});
+    let status = json!({"type": "object", "properties": {
+        "observedGeneration": count(), "cluster": text(), "cloudId": text(), "seenRevision": text(), "revision": text(),
+        "syncedRevision": text(), "readyRevision": text(), "apps": count(), "readyApps": count(), "objects": count(),
+        "ready": text(), "corrections": count(), "handledRequest": text(), "usedApprovals": list(&text()),
+        "notReady": list(&json!({"type": "object", "properties": {"name": text(), "state": text(), "message": text()}})),
+        "withheld": {"type": "object", "properties": {"digest": text(), "actions": list(&text())}},
+        "drift": list(&json!({"type": "object", "properties": {"object": text(), "message": text(), "time": text()}})),
+        "conditions": list(&json!({"type": "object", "required": ["type", "status"], "properties": {
+            "type": text(), "status": text(), "reason": text(), "message": text(),
+            "lastTransitionTime": {"type": "string", "format": "date-time"}, "observedGeneration": count()}}))}});
+    definition("CloudSync", "cloudsyncs", "cloudsync", &json!({"type": "object", "properties": {"spec": spec, "status": status}}), true, &json!([
+        {"name": "Revision", "type": "string", "jsonPath": ".status.revision"},
+        {"name": "Ready", "type": "string", "jsonPath": ".status.ready"},
+        {"name": "Synced", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Synced\")].status"},
+        {"name": "Message", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Synced\")].message"},
+        {"name": "Pin", "type": "string", "jsonPath": ".spec.pin.revision", "priority": 1},
+        {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}]))
+}
+
+fn inventory_definition() -> Value {
+    let entry = json!({"type": "object", "properties": {"uid": text(), "version": text(), "digest": text(), "set": text(),
+        "time": count(), "generation": count(), "keep": text()}});
+    let spec = json!({"type": "object", "properties": {
+        "cloud": text(), "app": text(), "revision": text(), "render": text(), "readyRender": text(),
+        "pastRenders": list(&text()), "objects": count(),
+        "entries": {"type": "object", "additionalProperties": entry},
+        "hooks": {"type": "object", "additionalProperties": text()}}});
+    definition("Inventory", "inventories", "inventory", &json!({"type": "object", "properties": {"spec": spec}}), false, &json!([
+        {"name": "Cloud", "type": "string", "jsonPath": ".spec.cloud"},
+        {"name": "App", "type": "string", "jsonPath": ".spec.app"},
+        {"name": "Objects", "type": "integer", "jsonPath": ".spec.objects"},
+        {"name": "Revision", "type": "string", "jsonPath": ".spec.revision"}]))
+}
+
+fn definition(kind: &str, plural: &str, singular: &str, schema: &Value, status: bool, columns: &Value) -> Value {
+    let mut version = json!({"name": VERSION, "served": true, "storage": true,
+        "schema": {"openAPIV3Schema": schema}, "additionalPrinterColumns": columns});
+    if status {
+        version["subresources"] = json!({"status": {}});
+    }
+    json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": format!("{plural}.{GROUP}")},
+        "spec": {"group": GROUP, "scope": "Namespaced", "versions": [version],
+            "names": {"kind": kind, "plural": plural, "singular": singular, "listKind": format!("{kind}List"),
+                "categories": ["retune"]}}})
+}
