@@ -150,7 +150,7 @@ impl Client {
     ///
     /// # Errors
     /// Any answer that is not 2xx, and any failure of the transport, classified.
-    pub async fn request(&self, purpose: Purpose, what: &dyn Fn() -> String, call: Call<'_>) -> Result<Bytes, ApiError> {
+    pub async fn request(&self, purpose: Purpose, what: &(dyn Fn() -> String + Sync), call: Call<'_>) -> Result<Bytes, ApiError> {
         self.count(purpose);
         let acts = call.method != Method::GET;
         let request = call.into_request().map_err(|e| ApiError::unreadable(what(), e.to_string()))?;

@@ -99,7 +99,7 @@ pub async fn put_cloudsync_status(client: &Client, name: &str, status: &CloudSyn
 
 async fn write<T: serde::de::DeserializeOwned>(
     client: &Client,
-    what: &dyn Fn() -> String,
+    what: &(dyn Fn() -> String + Sync),
     call: Call<'_>,
 ) -> Result<T, ApiError> {
     let body = client.request(Purpose::Own, what, call).await?;
@@ -156,7 +156,8 @@ pub async fn merge_inventory(client: &Client, cloud: &str, name: &str, spec: &Va
     strip_nulls(&mut spec);
     let body = json!({"apiVersion": format!("{GROUP}/{VERSION}"), "kind": "Inventory", "metadata": {"name": name,
         "namespace": SYSTEM_NAMESPACE, "labels": {LABEL_INVENTORY: cloud}}, "spec": spec});
-    let call = Call::json(Method::POST, &own_collection("inventories"), body.to_string());
+    let collection = own_collection("inventories");
+    let call = Call::json(Method::POST, &collection, body.to_string());
     client.request(Purpose::Own, &what, call).await.map(|_| ())
 }
 
