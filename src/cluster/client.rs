@@ -97,20 +97,19 @@ impl Client {
             causes: Vec::new(),
             retry_after: None,
         };
-        let kube_options = kube::config::KubeConfigOptions {
-            context: options.context.clone(),
-            cluster: None,
-            user: None,
-        };
+        let kube_options =
+            kube::config::KubeConfigOptions { context: options.context.clone(), cluster: None, user: None };
         let mut config = match &options.kubeconfig {
             Some(path) => {
                 let what = format!("kubeconfig {}", path.display());
                 let file = kube::config::Kubeconfig::read_from(path).map_err(|e| wrong(&what, &e))?;
-                kube::Config::from_custom_kubeconfig(file, &kube_options).await.map_err(|e| wrong(&what, &e))?
+                kube::Config::from_custom_kubeconfig(file, &kube_options)
+                    .await
+                    .map_err(|e| wrong(&what, &e))?
             }
-            None if options.context.is_some() => kube::Config::from_kubeconfig(&kube_options)
-                .await
-                .map_err(|e| wrong("kubeconfig", &e))?,
+            None if options.context.is_some() => {
+                kube::Config::from_kubeconfig(&kube_options).await.map_err(|e| wrong("kubeconfig", &e))?
+            }
             None => kube::Config::infer().await.map_err(|e| wrong("kubeconfig", &e))?,
         };
         config.default_retry = false;
@@ -150,7 +149,12 @@ impl Client {
     ///
     /// # Errors
     /// Any answer that is not 2xx, and any failure of the transport, classified.
-    pub async fn request(&self, purpose: Purpose, what: &(dyn Fn() -> String + Sync), call: Call<'_>) -> Result<Bytes, ApiError> {
+    pub async fn request(
+        &self,
+        purpose: Purpose,
+        what: &(dyn Fn() -> String + Sync),
+        call: Call<'_>,
+    ) -> Result<Bytes, ApiError> {
         self.count(purpose);
         let acts = call.method != Method::GET;
         let request = call.into_request().map_err(|e| ApiError::unreadable(what(), e.to_string()))?;
@@ -218,8 +222,11 @@ impl Client {
         let mut call = Call::get(path);
         call.accept = accept;
         let request = call.into_request().map_err(|e| ApiError::unreadable(what, e.to_string()))?;
-        let response =
-            self.kube.send(request).await.map_err(|e| ApiError::from_transport(what.to_owned(), &e, false))?;
+        let response = self
+            .kube
+            .send(request)
+            .await
+            .map_err(|e| ApiError::from_transport(what.to_owned(), &e, false))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response.into_body());

@@ -365,13 +365,20 @@ fn cloudsync_definition() -> Value {
         "conditions": list(&json!({"type": "object", "required": ["type", "status"], "properties": {
             "type": text(), "status": text(), "reason": text(), "message": text(),
             "lastTransitionTime": {"type": "string", "format": "date-time"}, "observedGeneration": count()}}))}});
-    definition("CloudSync", "cloudsyncs", "cloudsync", &json!({"type": "object", "properties": {"spec": spec, "status": status}}), true, &json!([
+    definition(
+        "CloudSync",
+        "cloudsyncs",
+        "cloudsync",
+        &json!({"type": "object", "properties": {"spec": spec, "status": status}}),
+        true,
+        &json!([
         {"name": "Revision", "type": "string", "jsonPath": ".status.revision"},
         {"name": "Ready", "type": "string", "jsonPath": ".status.ready"},
         {"name": "Synced", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Synced\")].status"},
         {"name": "Message", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Synced\")].message"},
         {"name": "Pin", "type": "string", "jsonPath": ".spec.pin.revision", "priority": 1},
-        {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}]))
+        {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}]),
+    )
 }
 
 fn inventory_definition() -> Value {
@@ -382,14 +389,28 @@ fn inventory_definition() -> Value {
         "pastRenders": list(&text()), "objects": count(),
         "entries": {"type": "object", "additionalProperties": entry},
         "hooks": {"type": "object", "additionalProperties": text()}}});
-    definition("Inventory", "inventories", "inventory", &json!({"type": "object", "properties": {"spec": spec}}), false, &json!([
+    definition(
+        "Inventory",
+        "inventories",
+        "inventory",
+        &json!({"type": "object", "properties": {"spec": spec}}),
+        false,
+        &json!([
         {"name": "Cloud", "type": "string", "jsonPath": ".spec.cloud"},
         {"name": "App", "type": "string", "jsonPath": ".spec.app"},
         {"name": "Objects", "type": "integer", "jsonPath": ".spec.objects"},
-        {"name": "Revision", "type": "string", "jsonPath": ".spec.revision"}]))
+        {"name": "Revision", "type": "string", "jsonPath": ".spec.revision"}]),
+    )
 }
 
-fn definition(kind: &str, plural: &str, singular: &str, schema: &Value, status: bool, columns: &Value) -> Value {
+fn definition(
+    kind: &str,
+    plural: &str,
+    singular: &str,
+    schema: &Value,
+    status: bool,
+    columns: &Value,
+) -> Value {
     let mut version = json!({"name": VERSION, "served": true, "storage": true,
         "schema": {"openAPIV3Schema": schema}, "additionalPrinterColumns": columns});
     if status {

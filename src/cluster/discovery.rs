@@ -132,7 +132,9 @@ impl Discovery {
             let list: GroupList = serde_json::from_slice(&body).map_err(|e| ApiError {
                 kind: ErrorKind::Invalid,
                 what: what(),
-                message: format!("{e}: the server does not do aggregated discovery; Kubernetes 1.30 or later is needed"),
+                message: format!(
+                    "{e}: the server does not do aggregated discovery; Kubernetes 1.30 or later is needed"
+                ),
                 status: 200,
                 causes: Vec::new(),
                 retry_after: None,

@@ -37,7 +37,10 @@ impl ErrorKind {
     /// Whether the same request may succeed later without anyone changing the desired state.
     #[must_use]
     pub fn is_retried(self) -> bool {
-        matches!(self, Self::Transient | Self::NotServing | Self::LostResponse | Self::Denied | Self::Conflict)
+        matches!(
+            self,
+            Self::Transient | Self::NotServing | Self::LostResponse | Self::Denied | Self::Conflict
+        )
     }
 
     /// The word used in status, ledger and logs.
@@ -131,7 +134,11 @@ impl ApiError {
 
     /// From a failure of the transport. `sent` says whether the server may have acted.
     #[must_use]
-    pub fn from_transport(what: String, error: &(dyn std::error::Error + 'static), may_have_acted: bool) -> Self {
+    pub fn from_transport(
+        what: String,
+        error: &(dyn std::error::Error + 'static),
+        may_have_acted: bool,
+    ) -> Self {
         let mut message = error.to_string();
         let mut source = error.source();
         let mut connect = message.contains("onnect error") || message.contains("onnection refused");
@@ -164,7 +171,9 @@ impl ApiError {
 /// The class of an answer. 404 on an apply means that the kind or the namespace is not there (yet).
 fn classify(status: u16, reason: &str, message: &str, causes: &[Cause]) -> ErrorKind {
     match status {
-        404 if message.starts_with("namespaces ") || message.contains("could not find the requested resource") => {
+        404 if message.starts_with("namespaces ")
+            || message.contains("could not find the requested resource") =>
+        {
             ErrorKind::NotServing
         }
         404 => ErrorKind::NotFound,
@@ -272,7 +281,11 @@ mod tests {
                 r#"{"message":"StatefulSet.apps \"s\" is invalid: spec: Forbidden: updates to statefulset spec for fields other than"}"#,
                 ErrorKind::Immutable,
             ),
-            (422, r#"{"message":"ConfigMap \"A\" is invalid: metadata.name: Invalid value"}"#, ErrorKind::Invalid),
+            (
+                422,
+                r#"{"message":"ConfigMap \"A\" is invalid: metadata.name: Invalid value"}"#,
+                ErrorKind::Invalid,
+            ),
             (403, r#"{"message":"configmaps is forbidden: User \"x\" cannot patch"}"#, ErrorKind::Denied),
             (
                 403,

@@ -155,7 +155,9 @@ pub fn lost(desired: &Value, entries: &[Entry]) -> Vec<Lost> {
                 ("metadata", Value::Object(meta)) => {
                     path.push(Step::Field(name.clone()));
                     let node = own.and_then(|o| o.get("f:metadata"));
-                    for (key, value) in meta.iter().filter(|(k, _)| !matches!(k.as_str(), "name" | "namespace")) {
+                    for (key, value) in
+                        meta.iter().filter(|(k, _)| !matches!(k.as_str(), "name" | "namespace"))
+                    {
                         visit(key, value, node, &mut path, &mut paths, 2);
                     }
                     path.pop();
@@ -205,7 +207,13 @@ fn visit(
     path.pop();
 }
 
-fn visit_value(value: &Value, node: Option<&Value>, path: &mut Vec<Step>, out: &mut Vec<Vec<Step>>, depth: usize) {
+fn visit_value(
+    value: &Value,
+    node: Option<&Value>,
+    path: &mut Vec<Step>,
+    out: &mut Vec<Vec<Step>>,
+    depth: usize,
+) {
     let children = node.and_then(Value::as_object);
     match (value, node) {
         // Owned as a leaf (atomic, or a scalar).
@@ -240,9 +248,8 @@ fn visit_value(value: &Value, node: Option<&Value>, path: &mut Vec<Step>, out: &
                     Some(key) => (*key).to_owned(),
                     None => {
                         let names = shape.as_object().into_iter().flat_map(|s| s.keys());
-                        let key: serde_json::Map<String, Value> = names
-                            .map(|n| (n.clone(), item.get(n).cloned().unwrap_or(Value::Null)))
-                            .collect();
+                        let key: serde_json::Map<String, Value> =
+                            names.map(|n| (n.clone(), item.get(n).cloned().unwrap_or(Value::Null))).collect();
                         Value::Object(key).to_string()
                     }
                 };
@@ -302,7 +309,9 @@ fn display(steps: &[Step]) -> String {
                 Ok(map) => {
                     let parts: Vec<String> = map
                         .iter()
-                        .map(|(k, v)| format!("{k}={}", v.as_str().map_or_else(|| v.to_string(), str::to_owned)))
+                        .map(|(k, v)| {
+                            format!("{k}={}", v.as_str().map_or_else(|| v.to_string(), str::to_owned))
+                        })
                         .collect();
                     out.push_str(&format!("[{}]", parts.join(",")));
                 }
@@ -386,10 +395,13 @@ mod tests {
         let own = json!({"f:metadata": {"f:labels": {"f:retune.dev/cloud": {}}}, "f:spec": {"f:template": {"f:spec":
             {"f:containers": {"k:{\"name\":\"api\"}": {".": {}, "f:name": {}, "f:image": {}}}}}}});
         let scaler = json!({"f:spec": {"f:replicas": {}}});
-        let found = lost(&desired, &[
-            entry("retune", "Apply", "", Some("2026-11-22T11:00:00Z"), &own),
-            entry("kubectl", "Update", "scale", None, &scaler),
-        ]);
+        let found = lost(
+            &desired,
+            &[
+                entry("retune", "Apply", "", Some("2026-11-22T11:00:00Z"), &own),
+                entry("kubectl", "Update", "scale", None, &scaler),
+            ],
+        );
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].to_string(), "spec.replicas taken by kubectl (Update, scale)");
     }
@@ -399,12 +411,18 @@ mod tests {
         let desired = json!({"spec": {"containers": [{"name": "api", "image": "a:1"}]}});
         let own = json!({"f:spec": {"f:containers": {"k:{\"name\":\"api\"}": {".": {}, "f:name": {}}}}});
         let other = json!({"f:spec": {"f:containers": {"k:{\"name\":\"api\"}": {"f:image": {}}}}});
-        let found = lost(&desired, &[
-            entry("retune", "Apply", "", Some("2026-11-22T11:00:00Z"), &own),
-            entry("kubectl-set", "Update", "", Some("2026-11-22T11:00:05Z"), &other),
-        ]);
+        let found = lost(
+            &desired,
+            &[
+                entry("retune", "Apply", "", Some("2026-11-22T11:00:00Z"), &own),
+                entry("kubectl-set", "Update", "", Some("2026-11-22T11:00:05Z"), &other),
+            ],
+        );
         let text: Vec<String> = found.iter().map(ToString::to_string).collect();
-        assert_eq!(text, ["spec.containers[name=api].image taken by kubectl-set (Update, 2026-11-22T11:00:05Z)"]);
+        assert_eq!(
+            text,
+            ["spec.containers[name=api].image taken by kubectl-set (Update, 2026-11-22T11:00:05Z)"]
+        );
     }
 
     #[test]

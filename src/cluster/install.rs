@@ -15,7 +15,8 @@ use super::{SYSTEM_NAMESPACE, crd};
 /// A metadata watch of Secrets needs `list` and `watch` on Secrets, which can read them.
 #[must_use]
 pub fn manifests(image: Option<&str>) -> Vec<Value> {
-    let mut out = vec![json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM_NAMESPACE}})];
+    let mut out =
+        vec![json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM_NAMESPACE}})];
     out.extend(crd::definitions());
     out.push(json!({"apiVersion": "v1", "kind": "ServiceAccount",
         "metadata": {"name": "retune", "namespace": SYSTEM_NAMESPACE}}));
@@ -65,7 +66,9 @@ pub async fn install(client: &Client, image: Option<&str>) -> Result<Vec<String>
         let name = manifest["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let collection = match kind.as_str() {
             "Namespace" => "/api/v1/namespaces".to_owned(),
-            "CustomResourceDefinition" => "/apis/apiextensions.k8s.io/v1/customresourcedefinitions".to_owned(),
+            "CustomResourceDefinition" => {
+                "/apis/apiextensions.k8s.io/v1/customresourcedefinitions".to_owned()
+            }
             "ServiceAccount" => format!("/api/v1/namespaces/{SYSTEM_NAMESPACE}/serviceaccounts"),
             "Deployment" => format!("/apis/apps/v1/namespaces/{SYSTEM_NAMESPACE}/deployments"),
             other => format!("/apis/rbac.authorization.k8s.io/v1/{}s", other.to_lowercase()),
@@ -100,7 +103,9 @@ pub async fn wait_served(client: &Client) -> Result<(), ApiError> {
         }
         match last {
             None => return Ok(()),
-            Some(error) if tokio::time::Instant::now() > deadline || error.kind == ErrorKind::Denied => return Err(error),
+            Some(error) if tokio::time::Instant::now() > deadline || error.kind == ErrorKind::Denied => {
+                return Err(error);
+            }
             Some(_) => tokio::time::sleep(backoff.next(jitter())).await,
         }
     }

@@ -38,7 +38,8 @@ impl Leadership {
     /// The fencing check before each write.
     #[must_use]
     pub fn holds(&self) -> bool {
-        u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX) < self.until.load(Ordering::Acquire)
+        u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX)
+            < self.until.load(Ordering::Acquire)
     }
 
     /// Waits until this process leads.
@@ -171,7 +172,10 @@ impl Campaign {
         if let Some(version) = held {
             let patch = json!({"metadata": {"resourceVersion": version},
                 "spec": {"holderIdentity": self.identity, "renewTime": now}});
-            return self.write(Call::patch(&path(&self.name), MERGE_PATCH, patch.to_string())).await.map(Some);
+            return self
+                .write(Call::patch(&path(&self.name), MERGE_PATCH, patch.to_string()))
+                .await
+                .map(Some);
         }
         let Some(lease) = self.client.get_opt::<Value>(&path(&self.name)).await? else {
             let collection = format!("/apis/coordination.k8s.io/v1/namespaces/{SYSTEM_NAMESPACE}/leases");
@@ -212,7 +216,8 @@ impl Campaign {
     async fn write(&self, call: Call<'_>) -> Result<String, ApiError> {
         let what = || format!("lease {}", self.name);
         let body = self.client.request(Purpose::Own, &what, call).await?;
-        let lease: Value = serde_json::from_slice(&body).map_err(|e| ApiError::unreadable(what(), e.to_string()))?;
+        let lease: Value =
+            serde_json::from_slice(&body).map_err(|e| ApiError::unreadable(what(), e.to_string()))?;
         Ok(lease["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned())
     }
 

@@ -7,32 +7,7 @@ use serde::Deserialize;
 use super::error::ApiError;
 use super::fields::{self, Entry, OwnSet};
 use super::{ANNOTATION_OWNER, LABEL_APP, LABEL_CLOUD};
-
-/// A Kubernetes uid, 16 bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct Uid(pub u128);
-
-impl Uid {
-    /// Reads `c0ffee00-0000-4000-8000-000000000000`.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let hex: String = text.chars().filter(|c| *c != '-').collect();
-        if hex.len() == 32 { u128::from_str_radix(&hex, 16).ok().map(Self) } else { None }
-    }
-}
-
-impl std::fmt::Display for Uid {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let h = format!("{:032x}", self.0);
-        write!(f, "{}-{}-{}-{}-{}", &h[..8], &h[8..12], &h[12..16], &h[16..20], &h[20..])
-    }
-}
-
-impl std::fmt::Debug for Uid {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{self}")
-    }
-}
+pub use crate::plan::Uid;
 
 /// One object as a metadata event or answer shows it.
 #[derive(Debug, Clone)]
@@ -121,7 +96,11 @@ impl Meta {
             owner: raw.annotations.remove(ANNOTATION_OWNER),
             deleting: raw.deletion_timestamp.is_some(),
             finalizers: raw.finalizers,
-            own_annotations: raw.annotations.into_iter().filter(|(k, _)| k.starts_with("retune.dev/")).collect(),
+            own_annotations: raw
+                .annotations
+                .into_iter()
+                .filter(|(k, _)| k.starts_with("retune.dev/"))
+                .collect(),
             entries: raw.managed_fields,
             namespace: raw.namespace,
             name: raw.name,

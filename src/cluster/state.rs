@@ -58,7 +58,11 @@ pub async fn get_cloudsync(client: &Client, name: &str) -> Result<Option<CloudSy
 ///
 /// # Errors
 /// As [`Client::request`].
-pub async fn create_cloudsync(client: &Client, name: &str, spec: &CloudSyncSpec) -> Result<CloudSync, ApiError> {
+pub async fn create_cloudsync(
+    client: &Client,
+    name: &str,
+    spec: &CloudSyncSpec,
+) -> Result<CloudSync, ApiError> {
     let body = json!({"apiVersion": format!("{GROUP}/{VERSION}"), "kind": "CloudSync",
         "metadata": {"name": name, "namespace": SYSTEM_NAMESPACE}, "spec": spec});
     let what = || format!("create CloudSync {name}");
@@ -79,14 +83,29 @@ pub async fn patch_cloudsync_spec(client: &Client, name: &str, spec: &Value) -> 
 ///
 /// # Errors
 /// As [`Client::request`].
-pub async fn put_cloudsync_status(client: &Client, name: &str, status: &CloudSyncStatus) -> Result<(), ApiError> {
+pub async fn put_cloudsync_status(
+    client: &Client,
+    name: &str,
+    status: &CloudSyncStatus,
+) -> Result<(), ApiError> {
     let what = || format!("status of CloudSync {name}");
     let path = format!("{}/status?fieldManager={MANAGER}", own_path("cloudsyncs", name));
     // Absent fields of a merge patch stay: fields that are empty now are named as null.
     let mut patch = serde_json::to_value(CloudSyncStatus::default()).unwrap_or_default();
     for field in [
-        "cluster", "cloudId", "seenRevision", "revision", "syncedRevision", "readyRevision", "ready", "notReady",
-        "withheld", "drift", "handledRequest", "usedApprovals", "conditions",
+        "cluster",
+        "cloudId",
+        "seenRevision",
+        "revision",
+        "syncedRevision",
+        "readyRevision",
+        "ready",
+        "notReady",
+        "withheld",
+        "drift",
+        "handledRequest",
+        "usedApprovals",
+        "conditions",
     ] {
         patch[field] = Value::Null;
     }

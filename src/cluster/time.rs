@@ -46,7 +46,9 @@ mod tests {
 
     #[test]
     fn times_are_written_as_they_are_read() {
-        for text in ["1970-01-01T00:00:00Z", "2000-02-29T12:34:56Z", "2026-11-22T11:00:00Z", "2100-12-31T23:59:59Z"] {
+        for text in
+            ["1970-01-01T00:00:00Z", "2000-02-29T12:34:56Z", "2026-11-22T11:00:00Z", "2100-12-31T23:59:59Z"]
+        {
             let seconds = super::super::fields::epoch_seconds(text).unwrap();
             assert_eq!(rfc3339(seconds), text);
         }

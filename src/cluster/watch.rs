@@ -196,12 +196,18 @@ impl<T: Send + 'static> Watcher<T> {
         loop {
             let chunk = match tokio::time::timeout(SILENCE, stream.next()).await {
                 Err(_) => {
-                    let error = ApiError::unreadable(what, format!("no event or bookmark for {} s", SILENCE.as_secs()));
+                    let error = ApiError::unreadable(
+                        what,
+                        format!("no event or bookmark for {} s", SILENCE.as_secs()),
+                    );
                     return Err(Stop::Failed(error));
                 }
                 Ok(None) if initial => {
                     self.position = None;
-                    return Err(Stop::Failed(ApiError::unreadable(what, "the stream ended within the initial list")));
+                    return Err(Stop::Failed(ApiError::unreadable(
+                        what,
+                        "the stream ended within the initial list",
+                    )));
                 }
                 Ok(None) => return Ok(()),
                 Ok(Some(Err(error))) => {
@@ -257,12 +263,14 @@ impl<T: Send + 'static> Watcher<T> {
     /// One line: the event to tell, the position it gives, whether the initial list ended.
     fn read(&self, what: &str, line: &[u8]) -> Result<(Option<Event<T>>, Option<u64>, bool), Stop> {
         let failed = |message: String| Stop::Failed(ApiError::unreadable(what, message));
-        let frame: Frame<'_> = serde_json::from_slice(line).map_err(|e| failed(format!("an event is not JSON: {e}")))?;
+        let frame: Frame<'_> =
+            serde_json::from_slice(line).map_err(|e| failed(format!("an event is not JSON: {e}")))?;
         match frame.kind {
             "BOOKMARK" => {
                 let mark: Bookmark =
                     serde_json::from_str(frame.object.get()).map_err(|e| failed(e.to_string()))?;
-                let ended = mark.metadata.annotations.get("k8s.io/initial-events-end").is_some_and(|v| v == "true");
+                let ended =
+                    mark.metadata.annotations.get("k8s.io/initial-events-end").is_some_and(|v| v == "true");
                 Ok((None, Some(resource_version(&mark.metadata.resource_version)), ended))
             }
             "ERROR" => {

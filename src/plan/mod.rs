@@ -1,1 +1,164 @@
-//! Desired and live in, ordered actions out.
+//! Desired and live in, ordered actions out. Pure: no I/O, no clock.
+//!
+//! [`make`] compares a [`RenderedCloud`](crate::cloud::RenderedCloud) with what the inventory remembers and the live
+//! index knows ([`Facts`]) and gives a [`Plan`]: per app, in phases, only the objects that cost a request. What `diff`
+//! prints and what `sync` executes is this one value. Guarded deletions are part of it, withheld until their digest
+//! is approved ([`guard`]).
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`facts`] | what is remembered and seen of each object |
+//! | [`order`] | the order of kinds inside an app |
+//! | [`guard`] | which deletions wait for an approval |
+//! | [`make`] | the comparison |
+//! | [`display`] | a plan and an object's change for people, secrets masked |
+
+pub mod display;
+pub mod facts;
+pub mod guard;
+pub mod make;
+pub mod order;
+
+pub use facts::{AppMemory, Facts, Live, Remembered, Uid};
+pub use make::make;
+pub use order::Phase;
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::cloud::{Digest, ObjectId};
+
+/// What is to be done with one object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verb {
+    /// It was never applied.
+    Create,
+    /// Its rendered text changed.
+    Update,
+    /// Its text is the applied one, the live object is not: a field was taken, or it is gone.
+    Correct,
+    /// It moved here from another app, unchanged or not; it is applied, never deleted.
+    Adopt,
+    /// Git has it no more: delete it.
+    Prune,
+    /// Git has it no more and policy keeps it: leave it, and manage it no more.
+    Release,
+}
+
+impl Verb {
+    /// The word shown to people.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Correct => "correct",
+            Self::Adopt => "adopt",
+            Self::Prune => "prune",
+            Self::Release => "release",
+        }
+    }
+}
+
+/// One thing to do with one object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Action {
+    /// The object.
+    pub id: ObjectId,
+    /// What.
+    pub verb: Verb,
+    /// When, inside its app.
+    pub phase: Phase,
+    /// Why, for people: `rendered text changed`, `spec.replicas taken by kubectl (Update, scale)`.
+    pub reason: String,
+    /// The digest to be applied; `None` for deletions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// The uid of the object to delete, a precondition.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<Uid>,
+}
+
+/// One app's part of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AppPlan {
+    /// The app.
+    pub app: Arc<str>,
+    /// The apps that must be ready first.
+    pub depends_on: Vec<Arc<str>>,
+    /// Applies, ordered by phase and then as rendered.
+    pub applies: Vec<Action>,
+    /// Deletions and releases, in the order of their phases reversed; they come after the app is ready.
+    pub prunes: Vec<Action>,
+    /// Whether Git has the app no more.
+    pub removed: bool,
+    /// The app's live inputs that do not exist yet; its last render stays enforced.
+    pub pending: Vec<String>,
+}
+
+/// One guarded action that waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Withheld {
+    /// The app.
+    pub app: Arc<str>,
+    /// What is not done.
+    pub action: Action,
+    /// Which guard holds it.
+    pub guard: guard::Guard,
+}
+
+/// Everything that turns live into desired.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// Per app, dependencies first; apps with nothing to do are listed with empty actions.
+    pub apps: Vec<AppPlan>,
+    /// What waits for an approval.
+    pub withheld: Vec<Withheld>,
+    /// The digest that an approval must name; `None` when nothing is withheld.
+    pub approval: Option<Digest>,
+    /// Objects that are as Git says.
+    pub unchanged: usize,
+}
+
+impl Plan {
+    /// Every action that will be executed.
+    pub fn actions(&self) -> impl Iterator<Item = (&Arc<str>, &Action)> {
+        self.apps.iter().flat_map(|a| a.applies.iter().chain(&a.prunes).map(move |action| (&a.app, action)))
+    }
+
+    /// Whether there is nothing to do and nothing withheld.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.withheld.is_empty() && self.actions().next().is_none()
+    }
+
+    /// How many actions of a kind there are.
+    #[must_use]
+    pub fn count(&self, verb: Verb) -> usize {
+        self.actions().filter(|(_, a)| a.verb == verb).count()
+    }
+
+    /// The digest of everything in the plan.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(serde_json::to_string(self).unwrap_or_default().as_bytes())
+    }
+
+    /// `2 create, 1 update, 1 withheld`, or `nothing to do`.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let mut parts: Vec<String> =
+            [Verb::Create, Verb::Update, Verb::Correct, Verb::Adopt, Verb::Prune, Verb::Release]
+                .into_iter()
+                .map(|verb| (self.count(verb), verb.as_str()))
+                .filter(|(n, _)| *n > 0)
+                .map(|(n, word)| format!("{n} {word}"))
+                .collect();
+        if !self.withheld.is_empty() {
+            parts.push(format!("{} withheld", self.withheld.len()));
+        }
+        if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") }
+    }
+}

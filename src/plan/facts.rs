@@ -1,0 +1,94 @@
+//! What is remembered and seen of each object: the plan's other half.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+use crate::cloud::{Digest, ObjectId};
+
+/// A Kubernetes uid, 16 bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Uid(pub u128);
+
+impl Uid {
+    /// Reads `c0ffee00-0000-4000-8000-000000000000`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let hex: String = text.chars().filter(|c| *c != '-').collect();
+        if hex.len() == 32 { u128::from_str_radix(&hex, 16).ok().map(Self) } else { None }
+    }
+}
+
+impl std::fmt::Display for Uid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let h = format!("{:032x}", self.0);
+        write!(f, "{}-{}-{}-{}-{}", &h[..8], &h[8..12], &h[12..16], &h[16..20], &h[20..])
+    }
+}
+
+impl std::fmt::Debug for Uid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl Serialize for Uid {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+/// What the inventory remembers of one object.
+#[derive(Debug, Clone)]
+pub struct Remembered {
+    /// The app it was applied for.
+    pub app: Arc<str>,
+    /// The digest last applied; `None` between the inventory's write and the object's.
+    pub digest: Option<Digest>,
+    /// The uid after that apply.
+    pub uid: Option<Uid>,
+    /// Whether it is never deleted (`helm.sh/resource-policy: keep` or policy when it was applied).
+    pub keep: bool,
+    /// What is seen of it.
+    pub live: Live,
+}
+
+/// How an object stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Live {
+    /// As retune last applied it.
+    InSync,
+    /// Not as retune last applied it; why, with blame.
+    Drifted(String),
+    /// Not there.
+    Absent,
+    /// Not known yet (a watch has not told its whole state).
+    Unknown,
+}
+
+/// What the inventory remembers of one app.
+#[derive(Debug, Clone, Default)]
+pub struct AppMemory {
+    /// The digest of the render last applied whole.
+    pub render: Option<Digest>,
+    /// The digest of the render it was last ready with.
+    pub ready_render: Option<Digest>,
+}
+
+/// Everything the plan needs besides the desired state.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// By identity.
+    pub objects: HashMap<ObjectId, Remembered>,
+    /// By app.
+    pub apps: BTreeMap<Arc<str>, AppMemory>,
+    /// CRDs (by name) known to have no instances.
+    pub empty_crds: HashSet<Arc<str>>,
+    /// Objects of the revision that exist although retune never applied any: the first sync only reports.
+    pub existing: Vec<ObjectId>,
+    /// Pruning waits until a full comparison is done (a lost or restored inventory).
+    pub prune_frozen: bool,
+    /// Approved digests.
+    pub approved: Vec<Digest>,
+}

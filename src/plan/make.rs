@@ -1,0 +1,252 @@
+//! The comparison that makes a plan.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::guard::{self, Guard};
+use super::order::{self, Phase};
+use super::{Action, AppPlan, Facts, Live, Plan, Verb, Withheld};
+use crate::cloud::{AppState, ObjectId, RenderedApp, RenderedCloud};
+
+/// Compares desired with live.
+///
+/// An object costs an action when its rendered digest differs from the applied one, or when it drifted. An object
+/// that moved between apps is adopted. What Git has no more is pruned, unless policy keeps it or a guard holds it.
+#[must_use]
+pub fn make(desired: &RenderedCloud, facts: &Facts) -> Plan {
+    let mut apps: Vec<AppPlan> = Vec::with_capacity(desired.apps.len());
+    let mut wanted: HashMap<&ObjectId, &Arc<str>> = HashMap::new();
+    // A pending app's objects are not rendered: what it had stays.
+    let mut pending: BTreeSet<&str> = BTreeSet::new();
+    let mut unchanged = 0;
+    for app in &desired.apps {
+        let mut plan = AppPlan {
+            app: Arc::clone(&app.name),
+            depends_on: app.depends_on.clone(),
+            applies: Vec::new(),
+            prunes: Vec::new(),
+            removed: false,
+            pending: Vec::new(),
+        };
+        if let AppState::Pending(missing) = &app.state {
+            plan.pending.clone_from(missing);
+            pending.insert(&app.name);
+        }
+        for object in &app.objects {
+            wanted.insert(&object.id, &app.name);
+            match verb(app, object, facts) {
+                Some((verb, reason)) => plan.applies.push(Action {
+                    id: object.id.clone(),
+                    verb,
+                    phase: order::phase(&object.id),
+                    reason,
+                    digest: Some(object.digest),
+                    uid: None,
+                }),
+                None => unchanged += 1,
+            }
+        }
+        plan.applies.sort_by_key(|a| a.phase);
+        apps.push(plan);
+    }
+
+    let mut prunes: BTreeMap<Arc<str>, Vec<Action>> = BTreeMap::new();
+    let mut gone: Vec<_> = facts
+        .objects
+        .iter()
+        .filter(|(id, known)| !wanted.contains_key(id) && !pending.contains(&*known.app))
+        .collect();
+    gone.sort_by(|a, b| a.0.cmp(b.0));
+    for (id, known) in gone {
+        let app = desired.app(&known.app);
+        let kept = kept(id, known.keep, app.map(|a| &**a));
+        let verb = if kept.is_some() || known.live == Live::Absent { Verb::Release } else { Verb::Prune };
+        let reason = match (kept, &known.live) {
+            (_, Live::Absent) => "gone already".to_owned(),
+            (Some(why), _) => why.to_owned(),
+            (None, _) => "not in Git any more".to_owned(),
+        };
+        prunes.entry(Arc::clone(&known.app)).or_default().push(Action {
+            id: id.clone(),
+            verb,
+            phase: order::phase(id),
+            reason,
+            digest: None,
+            uid: known.uid,
+        });
+    }
+    let mut withheld = Vec::new();
+    hold_deletions(desired, facts, &mut prunes, &mut withheld);
+    for (app, mut actions) in prunes {
+        actions.sort_by(|a, b| b.phase.cmp(&a.phase).then_with(|| a.id.cmp(&b.id)));
+        match apps.iter_mut().find(|a| a.app == app) {
+            Some(plan) => plan.prunes = actions,
+            None => apps.push(AppPlan {
+                app,
+                depends_on: Vec::new(),
+                applies: Vec::new(),
+                prunes: actions,
+                removed: true,
+                pending: Vec::new(),
+            }),
+        }
+    }
+    if !facts.existing.is_empty() {
+        take_over_later(&mut apps, &mut withheld, facts);
+    }
+    let approval = guard::approval_digest(&withheld);
+    let mut plan = Plan { apps, withheld, approval, unchanged };
+    if plan.approval.is_some_and(|digest| facts.approved.contains(&digest)) && !facts.prune_frozen {
+        release(&mut plan);
+    }
+    plan
+}
+
+fn verb(app: &RenderedApp, object: &crate::cloud::Object, facts: &Facts) -> Option<(Verb, String)> {
+    let Some(known) = facts.objects.get(&object.id) else {
+        return Some((Verb::Create, "new in Git".to_owned()));
+    };
+    let Some(applied) = known.digest else {
+        return Some((Verb::Create, "was never applied".to_owned()));
+    };
+    if known.app != app.name {
+        return Some((Verb::Adopt, format!("moved here from app {}", known.app)));
+    }
+    if applied != object.digest {
+        return Some((Verb::Update, "rendered text changed".to_owned()));
+    }
+    match &known.live {
+        Live::Drifted(why) => Some((Verb::Correct, why.clone())),
+        Live::Absent => Some((Verb::Correct, "deleted".to_owned())),
+        Live::InSync | Live::Unknown => None,
+    }
+}
+
+fn kept(id: &ObjectId, keep: bool, app: Option<&RenderedApp>) -> Option<&'static str> {
+    if keep {
+        return Some("kept: helm.sh/resource-policy or the app's policy says so");
+    }
+    let prune = &app?.policy.prune;
+    if !prune.enabled {
+        return Some("kept: pruning is off for its app");
+    }
+    prune.keep.iter().any(|s| s.matches(id)).then_some("kept: the app's prune.keep names it")
+}
+
+/// Moves guarded deletions, and what depends on them, out of the plan.
+fn hold_deletions(
+    desired: &RenderedCloud,
+    facts: &Facts,
+    prunes: &mut BTreeMap<Arc<str>, Vec<Action>>,
+    withheld: &mut Vec<Withheld>,
+) {
+    let deletions = prunes.values().flatten().filter(|a| a.verb == Verb::Prune).count();
+    let too_many = guard::too_many(deletions, facts.objects.len());
+    let mut held_namespaces: BTreeSet<Arc<str>> = BTreeSet::new();
+    let mut held_groups: BTreeMap<String, String> = BTreeMap::new();
+    let mut reasons: HashMap<ObjectId, Guard> = HashMap::new();
+    for (app, actions) in prunes.iter() {
+        let rendered = desired.app(app);
+        for action in actions.iter().filter(|a| a.verb == Verb::Prune) {
+            let protected =
+                rendered.is_some_and(|r| r.policy.prune.protect.iter().any(|s| s.matches(&action.id)));
+            let guard = if facts.prune_frozen {
+                Some(Guard::Frozen)
+            } else if let Some(guard) = guard::of_object(&action.id, facts) {
+                Some(guard)
+            } else if protected {
+                Some(Guard::Protected)
+            } else if rendered.is_none() {
+                Some(Guard::WholeApp)
+            } else if too_many {
+                Some(Guard::Share)
+            } else {
+                None
+            };
+            let Some(guard) = guard else { continue };
+            match guard {
+                Guard::Namespace => {
+                    held_namespaces.insert(Arc::clone(&action.id.name));
+                }
+                Guard::Definition => {
+                    // `users.k8s.mariadb.com`: the group follows the plural.
+                    if let Some((_, group)) = action.id.name.split_once('.') {
+                        held_groups.insert(group.to_owned(), action.id.to_string());
+                    }
+                }
+                _ => {}
+            }
+            reasons.insert(action.id.clone(), guard);
+        }
+    }
+    for action in prunes.values().flatten().filter(|a| a.verb == Verb::Prune) {
+        if reasons.contains_key(&action.id) {
+            continue;
+        }
+        if let Some(namespace) = action.id.namespace.as_ref().filter(|n| held_namespaces.contains(*n)) {
+            reasons.insert(action.id.clone(), Guard::DependsOn(format!("Namespace {namespace}")));
+        } else if let Some(definition) = held_groups.get(&*action.id.group) {
+            reasons.insert(action.id.clone(), Guard::DependsOn(definition.clone()));
+        }
+    }
+    for (app, actions) in prunes.iter_mut() {
+        let (held, free): (Vec<_>, Vec<_>) =
+            std::mem::take(actions).into_iter().partition(|a| reasons.contains_key(&a.id));
+        *actions = free;
+        for action in held {
+            let guard = reasons[&action.id].clone();
+            withheld.push(Withheld { app: Arc::clone(app), action, guard });
+        }
+    }
+    prunes.retain(|_, actions| !actions.is_empty());
+}
+
+/// The first sync on a cluster where the revision's objects exist already only reports.
+fn take_over_later(apps: &mut [AppPlan], withheld: &mut Vec<Withheld>, facts: &Facts) {
+    let existing: BTreeSet<&ObjectId> = facts.existing.iter().collect();
+    let first = facts.existing[0].to_string();
+    for app in apps {
+        for action in std::mem::take(&mut app.applies) {
+            let guard = if existing.contains(&action.id) {
+                Guard::Takeover
+            } else {
+                Guard::DependsOn(format!("taking over {first}"))
+            };
+            withheld.push(Withheld { app: Arc::clone(&app.app), action, guard });
+        }
+    }
+}
+
+/// Puts approved actions back where they belong.
+fn release(plan: &mut Plan) {
+    for held in std::mem::take(&mut plan.withheld) {
+        let deletes = held.action.verb == Verb::Prune;
+        let index = plan.apps.iter().position(|a| a.app == held.app).unwrap_or_else(|| {
+            plan.apps.push(AppPlan {
+                app: Arc::clone(&held.app),
+                depends_on: Vec::new(),
+                applies: Vec::new(),
+                prunes: Vec::new(),
+                removed: true,
+                pending: Vec::new(),
+            });
+            plan.apps.len() - 1
+        });
+        let app = &mut plan.apps[index];
+        if deletes { app.prunes.push(held.action) } else { app.applies.push(held.action) }
+    }
+    for app in &mut plan.apps {
+        app.applies.sort_by_key(|a| a.phase);
+        app.prunes.sort_by(|a, b| b.phase.cmp(&a.phase).then_with(|| a.id.cmp(&b.id)));
+    }
+}
+
+/// Whether an action belongs to a phase that the next ones wait for beyond its apply (CRDs established).
+#[must_use]
+pub fn gates(phase: Phase) -> bool {
+    phase == Phase::Definition
+}
+
+#[cfg(test)]
+#[path = "make_tests.rs"]
+mod tests;

@@ -1,0 +1,182 @@
+use super::super::Remembered;
+use super::*;
+use crate::cloud::{Digest, Interner, Object, Origin, Policy, RenderedApp};
+use serde_json::json;
+
+fn object(kind: &str, group: &str, namespace: Option<&str>, name: &str, text: &str) -> Object {
+    let api = if group.is_empty() { "v1".to_owned() } else { format!("{group}/v1") };
+    let manifest = json!({"apiVersion": api, "kind": kind, "metadata": {"name": name}, "data": {"x": text}});
+    let origin = Origin { file: "a.yaml".into(), line: 1 };
+    Object::build(manifest, namespace, origin, &mut Interner::default()).unwrap()
+}
+
+fn map(name: &str, text: &str) -> Object {
+    object("ConfigMap", "", Some("n"), name, text)
+}
+
+fn app(name: &str, objects: Vec<Object>) -> Arc<RenderedApp> {
+    let policy = Policy {
+        timeout: serde_json::from_value(json!("5m")).unwrap(),
+        prune: Default::default(),
+        drift: Default::default(),
+        health: Default::default(),
+        hooks: Default::default(),
+        rollback: Default::default(),
+        backup: None,
+        force_conflicts: true,
+    };
+    Arc::new(RenderedApp {
+        name: name.into(),
+        namespace: None,
+        depends_on: Vec::new(),
+        policy,
+        objects,
+        hooks: Vec::new(),
+        digest: Digest::of(name.as_bytes()),
+        state: AppState::Ready,
+    })
+}
+
+fn cloud(apps: Vec<Arc<RenderedApp>>) -> RenderedCloud {
+    let rendered = apps.len();
+    RenderedCloud { name: "c".into(), profile: "aio".into(), apps, digest: Digest::of(b"c"), rendered }
+}
+
+fn remember(facts: &mut Facts, app: &str, object: &Object, live: Live) {
+    let known = Remembered {
+        app: app.into(),
+        digest: Some(object.digest),
+        uid: Some(crate::plan::Uid(7)),
+        keep: false,
+        live,
+    };
+    facts.objects.insert(object.id.clone(), known);
+}
+
+fn words(plan: &Plan) -> Vec<String> {
+    plan.actions().map(|(app, a)| format!("{app}: {} {}", a.verb.as_str(), a.id.name)).collect()
+}
+
+#[test]
+fn only_what_changed_or_drifted_costs_an_action() {
+    let mut facts = Facts::default();
+    remember(&mut facts, "a", &map("same", "1"), Live::InSync);
+    remember(&mut facts, "a", &map("changed", "1"), Live::InSync);
+    remember(&mut facts, "a", &map("drifted", "1"), Live::Drifted("data.x taken".into()));
+    remember(&mut facts, "a", &map("deleted", "1"), Live::Absent);
+    let desired = cloud(vec![app(
+        "a",
+        vec![
+            map("same", "1"),
+            map("changed", "2"),
+            map("drifted", "1"),
+            map("deleted", "1"),
+            map("new", "1"),
+        ],
+    )]);
+    let plan = make(&desired, &facts);
+    assert_eq!(
+        words(&plan),
+        ["a: update changed", "a: correct drifted", "a: correct deleted", "a: create new"]
+    );
+    assert_eq!(plan.unchanged, 1);
+    assert_eq!(plan.summary(), "1 create, 1 update, 2 correct");
+}
+
+#[test]
+fn an_object_that_moved_between_apps_is_adopted_not_deleted() {
+    let mut facts = Facts::default();
+    remember(&mut facts, "old", &map("x", "1"), Live::InSync);
+    remember(&mut facts, "old", &map("y", "1"), Live::InSync);
+    let desired = cloud(vec![app("new", vec![map("x", "1")]), app("old", vec![map("y", "1")])]);
+    let plan = make(&desired, &facts);
+    assert_eq!(words(&plan), ["new: adopt x"]);
+    assert!(plan.withheld.is_empty());
+}
+
+#[test]
+fn a_removed_object_is_pruned_and_a_kept_one_released() {
+    let mut facts = Facts::default();
+    remember(&mut facts, "a", &map("stays", "1"), Live::InSync);
+    remember(&mut facts, "a", &map("goes", "1"), Live::InSync);
+    remember(&mut facts, "a", &map("kept", "1"), Live::InSync);
+    facts.objects.get_mut(&map("kept", "1").id).unwrap().keep = true;
+    let plan = make(&cloud(vec![app("a", vec![map("stays", "1")])]), &facts);
+    assert_eq!(words(&plan), ["a: prune goes", "a: release kept"]);
+}
+
+#[test]
+fn a_whole_app_and_data_are_withheld_until_their_digest_is_approved() {
+    let mut facts = Facts::default();
+    let volume = object("PersistentVolumeClaim", "", Some("n"), "data", "1");
+    remember(&mut facts, "a", &map("x", "1"), Live::InSync);
+    remember(&mut facts, "a", &volume, Live::InSync);
+    remember(&mut facts, "gone", &map("z", "1"), Live::InSync);
+    let desired = cloud(vec![app("a", vec![map("x", "1")])]);
+    let plan = make(&desired, &facts);
+    assert!(words(&plan).is_empty());
+    let guards: Vec<_> = plan.withheld.iter().map(|w| (&*w.action.id.name, w.guard.clone())).collect();
+    assert_eq!(guards, [("data", Guard::Volume), ("z", Guard::WholeApp)]);
+
+    facts.approved.push(plan.approval.unwrap());
+    let approved = make(&desired, &facts);
+    assert_eq!(words(&approved), ["a: prune data", "gone: prune z"]);
+    assert_eq!(approved.approval, plan.approval, "the plan says which approval it used");
+    assert!(approved.withheld.is_empty());
+}
+
+#[test]
+fn what_is_in_a_withheld_namespace_is_withheld_with_it() {
+    let mut facts = Facts::default();
+    remember(&mut facts, "a", &object("Namespace", "", None, "n", "1"), Live::InSync);
+    remember(&mut facts, "a", &map("inside", "1"), Live::InSync);
+    remember(&mut facts, "a", &object("ConfigMap", "", Some("other"), "outside", "1"), Live::InSync);
+    let plan = make(&cloud(vec![app("a", vec![])]), &facts);
+    assert_eq!(words(&plan), ["a: prune outside"]);
+    assert_eq!(plan.withheld.len(), 2);
+}
+
+#[test]
+fn more_than_a_tenth_of_the_cloud_is_withheld() {
+    let mut facts = Facts::default();
+    for i in 0..30 {
+        remember(&mut facts, "a", &map(&format!("m{i}"), "1"), Live::InSync);
+    }
+    let kept = |n: usize| cloud(vec![app("a", (0..n).map(|i| map(&format!("m{i}"), "1")).collect())]);
+    assert_eq!(make(&kept(20), &facts).count(Verb::Prune), 10);
+    let plan = make(&kept(19), &facts);
+    assert_eq!((plan.count(Verb::Prune), plan.withheld.len()), (0, 11));
+}
+
+#[test]
+fn nothing_is_pruned_while_pruning_is_frozen_even_if_approved() {
+    let mut facts = Facts { prune_frozen: true, ..Facts::default() };
+    remember(&mut facts, "a", &map("x", "1"), Live::InSync);
+    let desired = cloud(vec![app("a", vec![])]);
+    let plan = make(&desired, &facts);
+    assert_eq!(plan.withheld[0].guard, Guard::Frozen);
+    facts.approved.push(plan.approval.unwrap());
+    assert!(words(&make(&desired, &facts)).is_empty());
+}
+
+#[test]
+fn the_first_sync_on_existing_objects_only_reports() {
+    let mut facts = Facts { existing: vec![map("x", "1").id], ..Facts::default() };
+    let desired = cloud(vec![app("a", vec![map("x", "1"), map("y", "1")])]);
+    let plan = make(&desired, &facts);
+    assert!(words(&plan).is_empty());
+    assert_eq!(plan.withheld.len(), 2);
+    facts.approved.push(plan.approval.unwrap());
+    assert_eq!(words(&make(&desired, &facts)), ["a: create x", "a: create y"]);
+}
+
+#[test]
+fn a_pending_app_keeps_what_it_has() {
+    let mut facts = Facts::default();
+    remember(&mut facts, "a", &map("x", "1"), Live::InSync);
+    let mut pending = (*app("a", vec![])).clone();
+    pending.state = AppState::Pending(vec!["Secret n/db".into()]);
+    let plan = make(&cloud(vec![Arc::new(pending)]), &facts);
+    assert!(words(&plan).is_empty() && plan.withheld.is_empty());
+    assert_eq!(plan.apps[0].pending, ["Secret n/db"]);
+}
