@@ -24,7 +24,11 @@ use clap::{CommandFactory, Parser, Subcommand};
 pub mod error;
 pub mod ui;
 
+mod check;
 mod completions;
+mod folder;
+mod render;
+mod schema;
 
 pub use error::{CommandError, ErrorKind};
 pub use ui::{ColorChoice, Format, OutputArgs, Ui};
@@ -55,6 +59,12 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 the answer is no (diff: changes,
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Check a repository, offline.
+    Check(check::Args),
+    /// Print what a repository means, as manifests.
+    Render(render::Args),
+    /// Print the JSON Schema of a configuration file.
+    Schema(schema::Args),
     /// Print a completion script for a shell.
     Completions(completions::Args),
 }
@@ -62,6 +72,9 @@ enum Command {
 impl Command {
     fn run(self, ui: &mut Ui) -> Result<Exit, CommandError> {
         match self {
+            Self::Check(args) => check::run(args, ui),
+            Self::Render(args) => render::run(args, ui),
+            Self::Schema(args) => schema::run(args, ui),
             Self::Completions(args) => completions::run(args, &mut Cli::command(), ui),
         }
     }

@@ -7,22 +7,34 @@
 //! |---|---|
 //! | [`spec`] | the kinds Cloud and App |
 //! | [`object`], [`normal`], [`scope`] | one rendered object, its normal form, namespaced or not |
-//! | [`rendered`] | what a render gives |
+//! | [`load`], [`schema`], [`graph`], [`layers`] | reading and checking the configuration, both repositories as one tree |
+//! | [`render`], [`rendered`], [`cache`] | one revision's render, what it gives, what is reused |
+//! | [`problem`] | what is wrong, where, and what to do |
 
+pub mod cache;
 pub mod duration;
 pub mod graph;
 pub mod layers;
+pub mod load;
 pub mod normal;
 pub mod object;
 pub mod problem;
+pub mod render;
 pub mod rendered;
+pub mod schema;
 pub mod scope;
 pub mod spec;
 
+mod manifests;
+mod record;
+mod sources;
 mod walk;
 
+pub use cache::Cache;
+pub use load::{Composed, Layers, Repository, load, upstream_of};
 pub use normal::NormalError;
 pub use object::{Digest, Interner, Object, ObjectId, Origin};
 pub use problem::{Problem, ProblemKind, RenderError, Severity};
+pub use render::{Options, render, render_loaded};
 pub use rendered::{AppState, Hook, HookDeletePolicy, HookEvent, Policy, RenderedApp, RenderedCloud};
 pub use scope::{CrdScopes, Offline, Scopes};

@@ -178,39 +178,25 @@ fn fold_string_data(secret: &mut Map<String, Value>) -> Result<(), NormalError> 
 /// Compact JSON with sorted keys, whatever order the map type of `serde_json` keeps.
 #[must_use]
 pub fn compact(value: &Value) -> String {
-    let mut out = String::new();
-    write_sorted(value, &mut out);
-    out
+    sorted(value).to_string()
 }
 
-fn write_sorted(value: &Value, out: &mut String) {
-    let key = |text: &str| Value::String(text.to_owned()).to_string();
+/// As [`compact`], on several lines, for files that people read.
+#[must_use]
+pub fn pretty(value: &Value) -> String {
+    format!("{:#}", sorted(value))
+}
+
+/// A copy whose maps were filled in key order.
+fn sorted(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
             let mut entries: Vec<_> = map.iter().collect();
             entries.sort_by(|a, b| a.0.cmp(b.0));
-            out.push('{');
-            for (i, (name, value)) in entries.into_iter().enumerate() {
-                if i > 0 {
-                    out.push(',');
-                }
-                out.push_str(&key(name));
-                out.push(':');
-                write_sorted(value, out);
-            }
-            out.push('}');
+            Value::Object(entries.into_iter().map(|(k, v)| (k.clone(), sorted(v))).collect())
         }
-        Value::Array(list) => {
-            out.push('[');
-            for (i, value) in list.iter().enumerate() {
-                if i > 0 {
-                    out.push(',');
-                }
-                write_sorted(value, out);
-            }
-            out.push(']');
-        }
-        scalar => out.push_str(&scalar.to_string()),
+        Value::Array(list) => Value::Array(list.iter().map(sorted).collect()),
+        scalar => scalar.clone(),
     }
 }
 

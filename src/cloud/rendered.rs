@@ -100,6 +100,25 @@ pub struct Hook {
     pub object: Object,
 }
 
+/// What makes a hook of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookMeta {
+    /// When it runs.
+    pub events: Vec<HookEvent>,
+    /// Its place among the hooks of an event.
+    pub weight: i64,
+    /// When its object is deleted.
+    pub delete_policies: Vec<HookDeletePolicy>,
+}
+
+impl HookMeta {
+    /// The hook that creates an object.
+    #[must_use]
+    pub fn hook(self, object: Object) -> Hook {
+        Hook { events: self.events, weight: self.weight, delete_policies: self.delete_policies, object }
+    }
+}
+
 /// `helm.sh/hook`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -402,3 +402,12 @@ pub struct Backup {
     #[schemars(length(min = 1))]
     pub before: Vec<Selector>,
 }
+
+/// `helm-chart-versions.yaml`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChartVersions {
+    /// Chart names and their versions.
+    #[serde(default)]
+    pub charts: BTreeMap<String, String>,
+}

@@ -1,0 +1,96 @@
+//! `retune check DIR`: is this repository right? Reads and renders everything, without a cluster or network.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::folder::{self, UpstreamArgs};
+use super::ui::{Format, OutputArgs};
+use super::{CommandError, Exit, Ui};
+use crate::cloud::{Composed, Layers, Offline, Options, Problem, load, render_loaded};
+use crate::files::FileTree;
+
+/// Arguments of `retune check`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Reads retune.yaml and apps/*.yaml, renders every app in every profile, and reports what is wrong with file, line and \
+column. Nothing is applied and no cluster or network is asked; kinds that no CRD of the repository defines count as \
+namespaced.
+
+Examples:
+  retune check .
+  retune check --profile aio -o json . | jq '.problems[].file'
+
+Exit codes: 0 nothing found, 1 findings, 2 the folder cannot be read.")]
+pub(super) struct Args {
+    /// The folder that holds retune.yaml.
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+    /// Check only this profile; can be given more than once. If left out: all of them.
+    #[arg(long, value_name = "PROFILE")]
+    profile: Vec<String>,
+    #[command(flatten)]
+    upstream: UpstreamArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// What `-o json` prints.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    problems: Vec<Problem>,
+    /// Per profile that renders.
+    profiles: BTreeMap<String, Counts>,
+}
+
+#[derive(Debug, Serialize)]
+struct Counts {
+    apps: usize,
+    objects: usize,
+    digest: String,
+}
+
+pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
+    let tree = folder::open(&args.dir)?;
+    let upstream = args.upstream.open()?;
+    let report = report(&tree, upstream.as_ref().map(|t| t as &dyn FileTree), &args.profile);
+    if args.output.output == Format::Json {
+        ui.json(&report)?;
+    } else {
+        folder::print(&report.problems, Some(&args.dir), ui)?;
+        for (profile, counts) in &report.profiles {
+            let Counts { apps, objects, .. } = counts;
+            let name = ui.paint(ui.styles().name, profile);
+            ui.line(&format!("{name}: {apps} apps, {objects} objects"))?;
+        }
+    }
+    Ok(if report.problems.is_empty() { Exit::Success } else { Exit::Negative })
+}
+
+fn report(tree: &dyn FileTree, upstream: Option<&dyn FileTree>, profiles: &[String]) -> Report {
+    let mut report = Report::default();
+    let composed = match Composed::new(Layers { site: tree, upstream }) {
+        Ok(composed) => composed,
+        Err(problems) => return Report { problems, ..report },
+    };
+    let repository = match load(&composed) {
+        Ok(repository) => repository,
+        Err(problems) => return Report { problems, ..report },
+    };
+    let profiles = if profiles.is_empty() { &repository.cloud.spec.profiles } else { profiles };
+    let options = Options { threads: folder::threads(), ..Options::new(&Offline) };
+    for profile in profiles {
+        match render_loaded(&composed, &repository, profile, &options) {
+            Ok(cloud) => {
+                let objects = cloud.apps.iter().map(|a| a.objects.len() + a.hooks.len()).sum();
+                let counts = Counts { apps: cloud.apps.len(), objects, digest: cloud.digest.to_string() };
+                report.profiles.insert(profile.clone(), counts);
+            }
+            Err(problems) => report.problems.extend(problems),
+        }
+    }
+    report.problems.sort();
+    report.problems.dedup();
+    report
+}

@@ -1,0 +1,57 @@
+//! What `check` and `render` share: a folder as a cloud's repository, and problems as text.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{CommandError, Ui};
+use crate::cloud::{Problem, Severity};
+use crate::source::disk::DiskTree;
+
+/// Opens a repository's folder.
+pub(super) fn open(dir: &Path) -> Result<DiskTree, CommandError> {
+    DiskTree::open(dir).map_err(|error| {
+        let hint = match error.kind() {
+            io::ErrorKind::NotFound => "name a folder that exists",
+            _ => "name the folder that holds retune.yaml",
+        };
+        CommandError::user(format!("{}: {error}", dir.display())).hint(hint)
+    })
+}
+
+/// The upstream folder that `--upstream` names.
+#[derive(Debug, clap::Args)]
+pub(super) struct UpstreamArgs {
+    /// A folder that stands for the upstream repository that retune.yaml names.
+    #[arg(long, value_name = "DIR")]
+    pub(super) upstream: Option<PathBuf>,
+}
+
+impl UpstreamArgs {
+    pub(super) fn open(&self) -> Result<Option<DiskTree>, CommandError> {
+        self.upstream.as_deref().map(open).transpose()
+    }
+}
+
+/// Prints problems as `DIR/file:line:column: error: app x: what; hint`, one a line, so that editors can jump to them.
+pub(super) fn print(problems: &[Problem], dir: Option<&Path>, ui: &mut Ui) -> Result<(), CommandError> {
+    for problem in problems {
+        let place = match dir {
+            Some(dir) if dir != Path::new(".") => dir.join(problem.place()).display().to_string(),
+            _ => problem.place(),
+        };
+        let (style, word) = match problem.severity {
+            Severity::Error => (ui.styles().error, "error"),
+            Severity::Warning => (ui.styles().warning, "warning"),
+        };
+        let app = problem.app.as_ref().map(|a| format!("app {a}: ")).unwrap_or_default();
+        let hint = problem.hint.as_ref().map(|h| format!("; {h}")).unwrap_or_default();
+        let line = format!("{place}: {}: {app}{}{hint}", ui.paint(style, word), problem.message);
+        ui.line(&line)?;
+    }
+    Ok(())
+}
+
+/// How many apps may be rendered at the same time here.
+pub(super) fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}

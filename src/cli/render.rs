@@ -1,0 +1,156 @@
+//! `retune render DIR`: what a repository means, as manifests.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::folder::{self, UpstreamArgs};
+use super::ui::{Format, OutputArgs};
+use super::{CommandError, Exit, Ui};
+use crate::cloud::problem::nearest;
+use crate::cloud::{Object, Offline, Options, RenderedApp, RenderedCloud, render};
+use crate::files::FileTree;
+use crate::yaml;
+
+/// Arguments of `retune render`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Prints every object of the cloud as it would be applied, apps in the order of dependsOn, hooks last. Objects are in their normal \
+form: nulls and empty labels left out, stringData folded into data, the namespace filled in. Nothing is masked: Secrets in the repository are printed as they are.
+
+Examples:
+  retune render --profile aio .
+  retune render --app keystone . | kubectl diff -f -
+  retune render --rev v1.2 -o json . | jq '.apps[].digest'")]
+pub(super) struct Args {
+    /// The folder that holds retune.yaml, or a Git repository together with --rev.
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+    /// The profile.
+    #[arg(short, long, default_value = "base")]
+    profile: String,
+    /// Only these apps; can be given more than once.
+    #[arg(short, long, value_name = "APP")]
+    app: Vec<String>,
+    /// A branch, tag or commit of the Git repository, instead of the files in the folder.
+    #[arg(long, value_name = "REV")]
+    rev: Option<String>,
+    #[command(flatten)]
+    upstream: UpstreamArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
+    let tree: Box<dyn FileTree> = match &args.rev {
+        None => Box::new(folder::open(&args.dir)?),
+        Some(rev) => revision(&args.dir, rev)?,
+    };
+    let upstream = args.upstream.open()?;
+    let options = Options {
+        threads: folder::threads(),
+        upstream: upstream.as_ref().map(|t| t as &dyn FileTree),
+        ..Options::new(&Offline)
+    };
+    let cloud = match render(&*tree, &args.profile, &options) {
+        Ok(cloud) => cloud,
+        Err(problems) => {
+            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            let message = format!("the repository cannot be rendered\n  {}", lines.join("\n  "));
+            return Err(
+                CommandError::user(message).hint("`retune check` reports the same with its own exit code")
+            );
+        }
+    };
+    let apps = choose(&cloud, &args.app)?;
+    match args.output.output {
+        Format::Json => ui.json(&describe(&cloud, &apps)?)?,
+        Format::Text => {
+            for app in &apps {
+                for object in app.objects.iter().chain(app.hooks.iter().map(|h| &h.object)) {
+                    let text = manifest(object)?;
+                    ui.line(&format!("---\n# {}: {}\n{}", app.name, object.origin, text.trim_end()))?;
+                }
+            }
+        }
+    }
+    Ok(Exit::Success)
+}
+
+#[cfg(not(feature = "syncer"))]
+fn revision(_: &std::path::Path, _: &str) -> Result<Box<dyn FileTree>, CommandError> {
+    Err(CommandError::cli("--rev: this retune was built without Git (feature `syncer`)"))
+}
+
+#[cfg(feature = "syncer")]
+fn revision(_: &std::path::Path, _: &str) -> Result<Box<dyn FileTree>, CommandError> {
+    Err(CommandError::cli("--rev: not supported by this version of retune"))
+}
+
+fn choose<'a>(cloud: &'a RenderedCloud, names: &[String]) -> Result<Vec<&'a RenderedApp>, CommandError> {
+    if let Some(unknown) = names.iter().find(|n| cloud.app(n).is_none()) {
+        let mut error = CommandError::user(format!("profile {} has no app {unknown:?}", cloud.profile));
+        if let Some(near) = nearest(unknown, cloud.apps.iter().map(|a| &*a.name)) {
+            error = error.hint(format!("did you mean {near:?}?"));
+        }
+        return Err(error);
+    }
+    let wanted = |app: &&RenderedApp| names.is_empty() || names.iter().any(|n| **n == *app.name);
+    Ok(cloud.apps.iter().map(|a| &**a).filter(wanted).collect())
+}
+
+/// The object as `sigs.k8s.io/yaml` prints it.
+fn manifest(object: &Object) -> Result<String, CommandError> {
+    let node = yaml::json::from_json(&object.body).map_err(CommandError::internal)?;
+    yaml::emit::to_yaml(&node).map_err(CommandError::internal)
+}
+
+/// What `-o json` prints.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Description<'a> {
+    cloud: &'a str,
+    profile: &'a str,
+    digest: String,
+    apps: Vec<AppDescription<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AppDescription<'a> {
+    name: &'a str,
+    depends_on: Vec<&'a str>,
+    digest: String,
+    objects: Vec<ObjectDescription<'a>>,
+    hooks: Vec<ObjectDescription<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ObjectDescription<'a> {
+    origin: String,
+    digest: String,
+    manifest: &'a serde_json::value::RawValue,
+}
+
+fn describe<'a>(cloud: &'a RenderedCloud, apps: &[&'a RenderedApp]) -> Result<Description<'a>, CommandError> {
+    let object = |o: &'a Object| -> Result<ObjectDescription<'a>, CommandError> {
+        let manifest = serde_json::from_str(&o.body).map_err(CommandError::internal)?;
+        Ok(ObjectDescription { origin: o.origin.to_string(), digest: o.digest.to_string(), manifest })
+    };
+    let describe = |app: &&'a RenderedApp| -> Result<AppDescription<'a>, CommandError> {
+        Ok(AppDescription {
+            name: &app.name,
+            depends_on: app.depends_on.iter().map(|n| &**n).collect(),
+            digest: app.digest.to_string(),
+            objects: app.objects.iter().map(object).collect::<Result<_, _>>()?,
+            hooks: app.hooks.iter().map(|h| object(&h.object)).collect::<Result<_, _>>()?,
+        })
+    };
+    Ok(Description {
+        cloud: &cloud.name,
+        profile: &cloud.profile,
+        digest: cloud.digest.to_string(),
+        apps: apps.iter().map(describe).collect::<Result<_, _>>()?,
+    })
+}

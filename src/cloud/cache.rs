@@ -1,0 +1,77 @@
+//! Renders by what they read: an app is rendered again only if an answer that its render got has changed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::object::{Digest, Object};
+use super::record::Reads;
+use super::rendered::Hook;
+use super::scope::{CrdScopes, Scopes};
+use crate::files::FileTree;
+
+/// How many renders of one app and profile are kept: the live one and the one before it, for a quick way back.
+const KEPT: usize = 2;
+
+/// What kinds were asked for, and what the answers were.
+pub(super) type ScopeAnswers = BTreeMap<(String, String), Option<bool>>;
+
+/// One app's render, namespaces settled.
+#[derive(Debug)]
+pub(super) struct AppRender {
+    pub(super) inputs: Digest,
+    pub(super) reads: Reads,
+    pub(super) asked: ScopeAnswers,
+    pub(super) crds: CrdScopes,
+    pub(super) objects: Vec<Object>,
+    pub(super) hooks: Vec<Hook>,
+    pub(super) digest: Digest,
+}
+
+impl AppRender {
+    /// Whether the scopes are still what the render was told.
+    pub(super) fn scopes_hold(&self, scopes: &dyn Scopes) -> bool {
+        self.asked.iter().all(|((group, kind), answer)| scopes.namespaced(group, kind) == *answer)
+    }
+}
+
+/// By app and profile, the newest last.
+type Entries = HashMap<(String, String), Vec<Arc<AppRender>>>;
+
+/// Renders of earlier revisions. Shared between renders; may be dropped at any time at no other cost than time.
+#[derive(Debug, Default)]
+pub struct Cache {
+    entries: Mutex<Entries>,
+}
+
+impl Cache {
+    /// The render that the tree would give again, if it is known.
+    pub(super) fn find(
+        &self,
+        app: &str,
+        profile: &str,
+        inputs: &Digest,
+        tree: &dyn FileTree,
+    ) -> Option<Arc<AppRender>> {
+        let known = {
+            let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+            entries.get(&(app.to_owned(), profile.to_owned()))?.clone()
+        };
+        known.into_iter().rev().find(|entry| entry.inputs == *inputs && entry.reads.hold_in(tree))
+    }
+
+    pub(super) fn put(&self, app: &str, profile: &str, render: &Arc<AppRender>) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = entries.entry((app.to_owned(), profile.to_owned())).or_default();
+        known.retain(|entry| entry.inputs != render.inputs || entry.reads != render.reads);
+        known.push(Arc::clone(render));
+        if known.len() > KEPT {
+            known.remove(0);
+        }
+    }
+
+    /// Forgets the apps that a profile no longer has.
+    pub(super) fn retain(&self, profile: &str, is_part: impl Fn(&str) -> bool) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.retain(|(app, of), _| of != profile || is_part(app));
+    }
+}

@@ -1,0 +1,413 @@
+//! One revision's render: every app of a profile, or every error found.
+//!
+//! 1. read the configuration ([`super::load`]), choose the profile's apps, order them;
+//! 2. render each app from its manifests, kustomization or chart, or take it from the [`Cache`];
+//! 3. learn the scopes of custom kinds from the CRDs of all apps, settle namespaces and identities;
+//! 4. refuse identities that two apps share, and sum up.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::{Value, json};
+
+use super::cache::{AppRender, Cache, ScopeAnswers};
+use super::load::{Composed, Layers, LoadedApp, Repository, load};
+use super::normal::Head;
+use super::object::{Digest, Interner, Object, ObjectId, Origin, split_api_version};
+use super::problem::{Problem, ProblemKind, RenderError, Severity};
+use super::record::Recorder;
+use super::rendered::{AppState, HookMeta, Policy, RenderedApp, RenderedCloud, app_digest};
+use super::scope::{CrdScopes, Scopes, built_in};
+use super::sources::{self, Rendered};
+use super::spec::{CloudSpec, Seconds};
+use crate::files::FileTree;
+
+/// The most objects that one cloud may have.
+const MAX_OBJECTS: usize = 200_000;
+/// The largest object in bytes of JSON: what the API server accepts in one request.
+const MAX_OBJECT_BYTES: usize = 3 << 20;
+
+/// How to render.
+#[derive(Clone, Copy)]
+pub struct Options<'a> {
+    /// Who knows the scopes of kinds that neither Kubernetes nor the revision itself defines.
+    pub scopes: &'a dyn Scopes,
+    /// Renders of earlier revisions.
+    pub cache: Option<&'a Cache>,
+    /// The tree of the upstream repository that `retune.yaml` names.
+    pub upstream: Option<&'a dyn FileTree>,
+    /// How many apps are rendered at the same time.
+    pub threads: usize,
+}
+
+impl<'a> Options<'a> {
+    /// One app at a time, without cache and upstream.
+    #[must_use]
+    pub fn new(scopes: &'a dyn Scopes) -> Self {
+        Self { scopes, cache: None, upstream: None, threads: 1 }
+    }
+}
+
+/// Renders a revision for a profile. Atomic: everything or nothing.
+///
+/// # Errors
+/// Everything that is wrong, sorted by file and line.
+pub fn render(
+    tree: &dyn FileTree,
+    profile: &str,
+    options: &Options<'_>,
+) -> Result<RenderedCloud, Vec<RenderError>> {
+    let composed = Composed::new(Layers { site: tree, upstream: options.upstream })?;
+    let repository = load(&composed)?;
+    render_loaded(&composed, &repository, profile, options)
+}
+
+/// As [`render`], for a repository whose configuration has been read.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_loaded(
+    composed: &Composed<'_>,
+    repository: &Repository,
+    profile: &str,
+    options: &Options<'_>,
+) -> Result<RenderedCloud, Vec<RenderError>> {
+    let tree = composed.tree();
+    let selected = repository.select(profile)?;
+    let mut problems = Vec::new();
+    for (app, _) in &selected {
+        unsupported(app, &mut problems);
+    }
+    let job = Job { composed, tree: &*tree, repository, profile, options };
+    let stages = parallel(options.threads, &selected, |(app, _)| job.first_stage(app));
+
+    let mut crds = CrdScopes::default();
+    for stage in stages.iter().flatten() {
+        crds.merge(stage.crds());
+    }
+    let scopes = Layered { crds: &crds, more: options.scopes };
+    let renders = parallel(
+        options.threads,
+        &stages.into_iter().zip(&selected).collect::<Vec<_>>(),
+        |(stage, (app, _))| match stage {
+            Ok(stage) => job.second_stage(app, stage, &scopes),
+            Err(problems) => Err(problems.clone()),
+        },
+    );
+
+    let mut apps = Vec::with_capacity(selected.len());
+    let mut rendered = 0;
+    let mut seen: HashMap<ObjectId, (&str, Origin)> = HashMap::new();
+    for (result, (app, needs)) in renders.into_iter().zip(&selected) {
+        match result {
+            Err(found) => problems.extend(found),
+            Ok((render, fresh)) => {
+                rendered += usize::from(fresh);
+                let name = app.app.metadata.name.as_str();
+                for object in render.objects.iter().chain(render.hooks.iter().map(|h| &h.object)) {
+                    if let Some((other, origin)) =
+                        seen.insert(object.id.clone(), (name, object.origin.clone()))
+                    {
+                        problems.push(twice(object, name, other, &origin));
+                    }
+                }
+                apps.push(assemble(app, needs, &repository.cloud.spec, &render));
+            }
+        }
+    }
+    if seen.len() > MAX_OBJECTS {
+        let message = format!("{} objects; a cloud may have {MAX_OBJECTS}", seen.len());
+        problems.push(Problem::new(ProblemKind::Limit, super::load::CLOUD_FILE, message));
+    }
+    if problems.iter().any(|p| p.severity == Severity::Error) {
+        problems.sort();
+        problems.dedup();
+        return Err(problems);
+    }
+    if let Some(cache) = options.cache {
+        cache.retain(profile, |name| apps.iter().any(|a| &*a.name == name));
+    }
+    let name: Arc<str> = repository.cloud.metadata.name.as_str().into();
+    let mut parts = vec![name.to_string(), profile.to_owned()];
+    parts.extend(apps.iter().map(|a| format!("{} {}", a.name, a.digest)));
+    Ok(RenderedCloud { name, profile: profile.into(), apps, digest: Digest::of_parts(parts), rendered })
+}
+
+/// What an app asks for and retune does not do yet: never ignored.
+fn unsupported(app: &LoadedApp, problems: &mut Vec<Problem>) {
+    let spec = &app.app.spec;
+    let mut refuse = |field: &str, what: &str| {
+        let message = format!("spec.{field}: {what} is not supported by this version of retune");
+        problems.push(app.problem(ProblemKind::Unsupported, &["spec", field], message).hint("remove it"));
+    };
+    if spec.backup.is_some() {
+        refuse("backup", "a backup before an upgrade");
+    }
+    if spec.rollback.as_ref().is_some_and(|r| r.automatic) {
+        refuse("rollback", "automatic rollback");
+    }
+}
+
+fn twice(object: &Object, app: &str, other: &str, origin: &Origin) -> Problem {
+    let owner = if other == app { String::new() } else { format!(" (app {other})") };
+    let message = format!("{} is defined twice: here and in {origin}{owner}", object.id);
+    let mut problem = Problem::new(ProblemKind::Duplicate, &object.origin.file, message)
+        .of_app(app)
+        .hint("keep one; an object belongs to one app");
+    problem.line = object.origin.line;
+    problem
+}
+
+fn assemble(app: &LoadedApp, needs: &[String], cloud: &CloudSpec, render: &AppRender) -> Arc<RenderedApp> {
+    let spec = &app.app.spec;
+    let defaults = &cloud.defaults;
+    let policy = Policy {
+        timeout: spec.timeout.or(defaults.timeout).unwrap_or(Seconds(30 * 60)),
+        prune: spec.prune.clone().or_else(|| defaults.prune.clone()).unwrap_or_default(),
+        drift: spec.drift.clone().or_else(|| defaults.drift.clone()).unwrap_or_default(),
+        health: spec.health.clone(),
+        hooks: spec.hooks.clone(),
+        rollback: spec.rollback.clone().or_else(|| defaults.rollback.clone()).unwrap_or_default(),
+        backup: spec.backup.clone(),
+        force_conflicts: spec.force_conflicts.or(defaults.force_conflicts).unwrap_or(true),
+    };
+    Arc::new(RenderedApp {
+        name: app.app.metadata.name.as_str().into(),
+        namespace: spec.namespace.as_deref().map(Into::into),
+        depends_on: needs.iter().map(|n| n.as_str().into()).collect(),
+        policy,
+        objects: render.objects.clone(),
+        hooks: render.hooks.clone(),
+        digest: render.digest,
+        state: AppState::Ready,
+    })
+}
+
+/// The revision's own CRDs first, then who else knows.
+struct Layered<'a> {
+    crds: &'a CrdScopes,
+    more: &'a dyn Scopes,
+}
+
+impl Scopes for Layered<'_> {
+    fn namespaced(&self, group: &str, kind: &str) -> Option<bool> {
+        built_in(group, kind)
+            .or_else(|| self.crds.namespaced(group, kind))
+            .or_else(|| self.more.namespaced(group, kind))
+    }
+}
+
+/// A document on its way: settled at once if its kind is built in, else when all CRDs are known.
+enum Slot {
+    Settled(Object),
+    Open(Value, Origin),
+}
+
+/// An app after its renderer ran: documents whose namespaces may not be settled.
+struct Raw {
+    inputs: Digest,
+    reads: super::record::Reads,
+    crds: CrdScopes,
+    slots: Vec<(Slot, Option<HookMeta>)>,
+}
+
+enum Stage {
+    /// From the cache, if the scopes still hold.
+    Known(Arc<AppRender>),
+    /// Rendered now; the second stage takes it out. The scopes are a copy for everybody.
+    Fresh(Box<Mutex<Option<Raw>>>, CrdScopes),
+}
+
+impl Stage {
+    fn crds(&self) -> &CrdScopes {
+        match self {
+            Self::Known(render) => &render.crds,
+            Self::Fresh(_, crds) => crds,
+        }
+    }
+}
+
+struct Job<'a> {
+    composed: &'a Composed<'a>,
+    tree: &'a dyn FileTree,
+    repository: &'a Repository,
+    profile: &'a str,
+    options: &'a Options<'a>,
+}
+
+impl Job<'_> {
+    fn first_stage(&self, app: &LoadedApp) -> Result<Stage, Vec<Problem>> {
+        let inputs = self.inputs(app);
+        let name = &app.app.metadata.name;
+        if let Some(known) = self.options.cache.and_then(|c| c.find(name, self.profile, &inputs, self.tree)) {
+            return Ok(Stage::Known(known));
+        }
+        let raw = self.run(app, inputs)?;
+        let crds = raw.crds.clone();
+        Ok(Stage::Fresh(Box::new(Mutex::new(Some(raw))), crds))
+    }
+
+    /// Everything that decides the render besides the files it reads.
+    fn inputs(&self, app: &LoadedApp) -> Digest {
+        let spec = &app.app.spec;
+        let cloud = &self.repository.cloud.spec;
+        let described = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "namespace": spec.namespace, "chart": spec.chart, "kustomize": spec.kustomize,
+            "manifests": spec.manifests, "values": spec.values,
+            "chartSources": cloud.chart_sources, "capabilities": cloud.capabilities,
+            "chartVersions": spec.chart.as_ref().map(|_| &self.repository.chart_versions),
+            "upstream": cloud.upstream,
+        });
+        Digest::of_parts([app.app.metadata.name.as_str(), self.profile, &described.to_string()])
+    }
+
+    fn run(&self, app: &LoadedApp, inputs: Digest) -> Result<Raw, Vec<Problem>> {
+        let name = &app.app.metadata.name;
+        let recorder = Recorder::new(self.tree);
+        let source = sources::Context {
+            tree: &recorder,
+            composed: self.composed,
+            repository: self.repository,
+            profile: self.profile,
+            app,
+        };
+        let Rendered { documents } = sources::render(&source)
+            .map_err(|found| found.into_iter().map(|p| p.of_app(name)).collect::<Vec<_>>())?;
+        let mut raw = Raw {
+            inputs,
+            reads: recorder.finish(),
+            crds: CrdScopes::default(),
+            slots: Vec::with_capacity(documents.len()),
+        };
+        let (mut names, mut problems) = (Interner::default(), Vec::new());
+        for (value, origin, hook) in documents {
+            raw.crds.learn(&value);
+            match early(&value) {
+                Some(namespaced) => match settle(app, (value, origin), Some(namespaced), &mut names) {
+                    Ok(object) => raw.slots.push((Slot::Settled(object), hook)),
+                    Err(problem) => problems.push(problem),
+                },
+                None => raw.slots.push((Slot::Open(value, origin), hook)),
+            }
+        }
+        if problems.is_empty() { Ok(raw) } else { Err(problems) }
+    }
+
+    fn second_stage(
+        &self,
+        app: &LoadedApp,
+        stage: &Stage,
+        scopes: &dyn Scopes,
+    ) -> Result<(Arc<AppRender>, bool), Vec<Problem>> {
+        let raw = match stage {
+            Stage::Known(known) if known.scopes_hold(scopes) => return Ok((Arc::clone(known), false)),
+            Stage::Known(known) => self.run(app, known.inputs)?,
+            Stage::Fresh(raw, _) => {
+                let raw = raw.lock().unwrap_or_else(PoisonError::into_inner).take();
+                raw.expect("each stage is taken once")
+            }
+        };
+        let Raw { inputs, reads, crds, slots } = raw;
+        let (mut names, mut problems) = (Interner::default(), Vec::new());
+        let mut asked = ScopeAnswers::new();
+        let (mut objects, mut hooks) = (Vec::with_capacity(slots.len()), Vec::new());
+        for (slot, hook) in slots {
+            let object = match slot {
+                Slot::Settled(object) => Ok(object),
+                Slot::Open(value, origin) => {
+                    let answer = Head::of(&value).ok().and_then(|head| {
+                        let group = split_api_version(&head.api_version).0.to_owned();
+                        let answer = scopes.namespaced(&group, &head.kind);
+                        asked.insert((group, head.kind), answer);
+                        answer
+                    });
+                    settle(app, (value, origin), answer, &mut names)
+                }
+            };
+            match (object, hook) {
+                (Err(problem), _) => problems.push(problem),
+                (Ok(object), None) => objects.push(object),
+                (Ok(object), Some(meta)) => hooks.push(meta.hook(object)),
+            }
+        }
+        // Memory: many thousands of these stay.
+        objects.shrink_to_fit();
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let digest = app_digest(&objects, &hooks);
+        let render = Arc::new(AppRender { inputs, reads, asked, crds, objects, hooks, digest });
+        if let Some(cache) = self.options.cache {
+            cache.put(&app.app.metadata.name, self.profile, &render);
+        }
+        Ok((render, true))
+    }
+}
+
+/// The scope of a built-in kind, which no CRD can change.
+fn early(value: &Value) -> Option<bool> {
+    let text = |field: &str| value.get(field).and_then(Value::as_str);
+    built_in(split_api_version(text("apiVersion")?).0, text("kind")?)
+}
+
+/// Gives a document its namespace and makes the object of it.
+fn settle(
+    app: &LoadedApp,
+    (value, origin): (Value, Origin),
+    namespaced: Option<bool>,
+    names: &mut Interner,
+) -> Result<Object, Problem> {
+    let name = &app.app.metadata.name;
+    let wrong = |kind: ProblemKind, message: String, origin: &Origin| {
+        let mut problem = Problem::new(kind, &origin.file, message).of_app(name);
+        problem.line = origin.line;
+        problem
+    };
+    let head = Head::of(&value).map_err(|e| wrong(ProblemKind::Object, e.to_string(), &origin))?;
+    let namespace = match namespaced {
+        Some(false) => None,
+        _ => head.namespace.clone().or_else(|| app.app.spec.namespace.clone()),
+    };
+    if namespaced == Some(true) && namespace.is_none() {
+        let message = format!("{} {} has no namespace", head.kind, head.name);
+        let hint = format!("set metadata.namespace, or spec.namespace in {}", app.file);
+        return Err(wrong(ProblemKind::Object, message, &origin).hint(hint));
+    }
+    let place = origin.clone();
+    let object = Object::build(value, namespace.as_deref(), origin, names)
+        .map_err(|e| wrong(ProblemKind::Object, format!("{} {}: {e}", head.kind, head.name), &place))?;
+    if object.body.len() > MAX_OBJECT_BYTES {
+        let message = format!(
+            "{} is {} bytes long; the API server accepts {MAX_OBJECT_BYTES}",
+            object.id,
+            object.body.len()
+        );
+        return Err(wrong(ProblemKind::Limit, message, &place));
+    }
+    Ok(object)
+}
+
+/// Maps a list on several threads; the results keep the list's order.
+fn parallel<T: Sync, R: Send>(threads: usize, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = threads.min(items.len());
+    if threads <= 1 {
+        return items.iter().map(work).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let done: Mutex<BTreeMap<usize, R>> = Mutex::default();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(item) = items.get(at) else { break };
+                    let result = work(item);
+                    done.lock().unwrap_or_else(PoisonError::into_inner).insert(at, result);
+                }
+            });
+        }
+    });
+    done.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
+}
