@@ -65,7 +65,10 @@ impl<'a> Walk<'a> {
             let want =
                 types.iter().filter(|t| **t != "null").map(|t| plain(t)).collect::<Vec<_>>().join(" or ");
             let have = match node.text() {
-                Some(text) if is != "null" => format!("{} {text:?}", plain(is)),
+                // YAML 1.1, which Go's readers follow, has surprising booleans: y, n, yes, no, on, off.
+                Some(text) if is == "boolean" => format!("the boolean {text}"),
+                Some(text) if is == "string" => format!("the text {text:?}"),
+                Some(text) if is != "null" => format!("the number {text}"),
                 _ => plain(is).to_owned(),
             };
             let quotes = want == "text" && node.text().is_some() && is != "null";
