@@ -2,5 +2,6 @@
 
 #[cfg(feature = "syncer")]
 mod controlplane;
+mod purity;
 #[cfg(feature = "syncer")]
 mod support;
