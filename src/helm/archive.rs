@@ -7,18 +7,18 @@ use std::io::Read;
 use std::sync::Arc;
 
 /// The most bytes of a chart, unpacked.
-pub const MAX_CHART_BYTES: u64 = 100 * 1024 * 1024;
+pub(super) const MAX_CHART_BYTES: u64 = 100 * 1024 * 1024;
 /// The most entries of an archive.
 const MAX_ENTRIES: usize = 100_000;
 
 /// A file of a chart: its path from the chart's folder, and its bytes without a byte order mark.
-pub type RawFile = (String, Arc<[u8]>);
+pub(super) type RawFile = (String, Arc<[u8]>);
 
 /// Reads the files of a chart archive in the archive's order.
 ///
 /// # Errors
 /// What is wrong with the archive.
-pub fn read(bytes: &[u8]) -> Result<Vec<RawFile>, String> {
+pub(super) fn read(bytes: &[u8]) -> Result<Vec<RawFile>, String> {
     if !bytes.starts_with(b"\x1f\x8b\x08") {
         return Err("it is not a gzipped archive: a packaged chart (.tgz) is expected".to_owned());
     }
@@ -63,7 +63,7 @@ pub fn read(bytes: &[u8]) -> Result<Vec<RawFile>, String> {
 
 /// Takes the byte order mark off, as Helm does with every file of a chart.
 #[must_use]
-pub fn without_bom(data: Vec<u8>) -> Arc<[u8]> {
+pub(super) fn without_bom(data: Vec<u8>) -> Arc<[u8]> {
     match data.strip_prefix(b"\xef\xbb\xbf") {
         Some(rest) => Arc::from(rest),
         None => Arc::from(data),

@@ -35,7 +35,10 @@ impl<'a> Decode<'a> {
     fn mismatch(&self, field: &str, node: &Node, want: &str) -> String {
         let kind = json_kind(node);
         let line = node.pos.line;
-        format!("line {line}: json: cannot unmarshal {kind} into Go struct field {}.{field} of type {want}", self.of)
+        format!(
+            "line {line}: json: cannot unmarshal {kind} into Go struct field {}.{field} of type {want}",
+            self.of
+        )
     }
 
     /// A field of type `string`.
@@ -50,7 +53,7 @@ impl<'a> Decode<'a> {
     pub(super) fn flag(&self, field: &str, into: &mut bool) -> Result<(), String> {
         if let Some(node) = self.get(field) {
             *into = match &node.value {
-                Value::Scalar(s) if s.tag == Tag::Bool => bool_of(&s.text),
+                Value::Scalar(s) if s.tag == Tag::Bool => &*s.text == "true",
                 _ => return Err(self.mismatch(field, node, "bool")),
             };
         }
@@ -97,15 +100,9 @@ impl<'a> Decode<'a> {
 pub(super) fn text(node: &Node) -> Option<String> {
     let Value::Scalar(s) = &node.value else { return None };
     Some(match s.tag {
-        Tag::Bool => if bool_of(&s.text) { "true" } else { "false" }.to_owned(),
-        Tag::Int => num::int_text(&s.text),
-        Tag::Float => num::float_text(&s.text),
+        Tag::Float => s.text.parse().map_or_else(|_| s.text.to_string(), num::format_g),
         _ => s.text.to_string(),
     })
-}
-
-fn bool_of(text: &str) -> bool {
-    matches!(text.as_bytes().first(), Some(b'y' | b'Y' | b't' | b'T')) || text.eq_ignore_ascii_case("on")
 }
 
 /// What Go's JSON decoder calls it.

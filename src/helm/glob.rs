@@ -19,18 +19,18 @@ enum Node {
 
 /// A compiled glob.
 #[derive(Debug, Clone)]
-pub struct Glob(Vec<Node>);
+pub(super) struct Glob(Vec<Node>);
 
 impl Glob {
     /// Compiles a pattern; one that does not compile matches everything, as in Helm.
     #[must_use]
-    pub fn or_everything(pattern: &str) -> Self {
+    pub(super) fn or_everything(pattern: &str) -> Self {
         Self::new(pattern).unwrap_or_else(|| Self(vec![Node::Super]))
     }
 
     /// Compiles a pattern; `None` if it is malformed.
     #[must_use]
-    pub fn new(pattern: &str) -> Option<Self> {
+    pub(super) fn new(pattern: &str) -> Option<Self> {
         let chars: Vec<char> = pattern.chars().collect();
         // `open` holds, per unclosed `{`, the nodes before it and its finished alternatives.
         let mut open: Vec<(Vec<Node>, Vec<Vec<Node>>)> = Vec::new();
@@ -70,7 +70,7 @@ impl Glob {
 
     /// Whether the glob matches the whole name.
     #[must_use]
-    pub fn matches(&self, name: &str) -> bool {
+    pub(super) fn matches(&self, name: &str) -> bool {
         let name: Vec<char> = name.chars().collect();
         let nodes: Vec<&Node> = self.0.iter().collect();
         run(&nodes, &name, &mut 0)

@@ -6,7 +6,7 @@
 use super::pathmatch::Pattern;
 
 /// The file's name.
-pub const HELM_IGNORE: &str = ".helmignore";
+pub(super) const HELM_IGNORE: &str = ".helmignore";
 
 #[derive(Debug)]
 struct Rule {
@@ -19,14 +19,14 @@ struct Rule {
 
 /// The rules of one chart.
 #[derive(Debug, Default)]
-pub struct Rules(Vec<Rule>);
+pub(super) struct Rules(Vec<Rule>);
 
 impl Rules {
     /// Reads a `.helmignore` file and adds the rule that every chart has: no dot files in `templates/`.
     ///
     /// # Errors
     /// The line's number and what is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         let mut rules = Self::default();
         for (n, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
             rules.add(line).map_err(|e| format!("line {}: {line:?}: {e}", n + 1))?;
@@ -54,7 +54,7 @@ impl Rules {
 
     /// Whether the file or folder at that path (from the chart's folder) is left out.
     #[must_use]
-    pub fn ignores(&self, path: &str, is_dir: bool) -> bool {
+    pub(super) fn ignores(&self, path: &str, is_dir: bool) -> bool {
         let base = path.rsplit('/').next().unwrap_or(path);
         for rule in &self.0 {
             let hit = || rule.pattern.matches(if rule.whole { path } else { base });

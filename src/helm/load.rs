@@ -11,7 +11,7 @@ use serde_json::Map;
 
 use crate::files::{self, EntryKind, FileTree};
 use crate::template::semver;
-use crate::yaml::{self, Node};
+use crate::yaml::{self, Limits, Node};
 
 use super::archive::{self, MAX_CHART_BYTES, RawFile};
 use super::chart::{Chart, File};
@@ -69,10 +69,14 @@ impl Chart {
         for dependency in chart.metadata.dependencies.clone().iter().flatten() {
             let Some(target) = dependency.repository.strip_prefix("file://") else { continue };
             let fail = |why: String| {
-                Error::Chart(format!("{path}: dependency {:?} at {:?}: {why}", dependency.name, dependency.repository))
+                Error::Chart(format!(
+                    "{path}: dependency {:?} at {:?}: {why}",
+                    dependency.name, dependency.repository
+                ))
             };
-            let folder = files::join(path, target)
-                .ok_or_else(|| fail("it lies outside the repository; move it inside or vendor it in charts/".into()))?;
+            let folder = files::join(path, target).ok_or_else(|| {
+                fail("it lies outside the repository; move it inside or vendor it in charts/".into())
+            })?;
             let vendored = Self::load(tree, &folder).map_err(|e| fail(e.to_string()))?;
             if !semver::is_compatible(&dependency.version, vendored.version()) {
                 return Err(fail(format!(
@@ -116,7 +120,9 @@ impl Walk<'_> {
     fn folder(&mut self, inner: &str, depth: usize) -> Result<(), Error> {
         let full = join(self.root, inner);
         if depth > MAX_DEPTH {
-            return Err(Error::Chart(format!("{full}: folders are nested deeper than {MAX_DEPTH}: a link in a circle?")));
+            return Err(Error::Chart(format!(
+                "{full}: folders are nested deeper than {MAX_DEPTH}: a link in a circle?"
+            )));
         }
         for (name, kind) in self.tree.list(&full).map_err(|e| Error::Tree(e.to_string()))? {
             let inner = join(inner, &name);
@@ -140,7 +146,9 @@ impl Walk<'_> {
         let full = join(self.root, &inner);
         let data = self.tree.read(&full).map_err(|e| Error::Tree(format!("error reading {inner}: {e}")))?;
         self.left = self.left.checked_sub(data.len() as u64).ok_or_else(|| {
-            Error::Chart(format!("{full}: chart exceeds maximum decompressed size of {MAX_CHART_BYTES} bytes"))
+            Error::Chart(format!(
+                "{full}: chart exceeds maximum decompressed size of {MAX_CHART_BYTES} bytes"
+            ))
         })?;
         if self.files.len() >= MAX_FILES {
             return Err(Error::Chart(format!("{}: chart has more than {MAX_FILES} files", self.root)));
@@ -164,7 +172,8 @@ fn join(dir: &str, name: &str) -> String {
 
 fn document(name: &str, data: &[u8]) -> Result<Node, String> {
     let text = std::str::from_utf8(data).map_err(|_| format!("cannot load {name}: it is not UTF-8"))?;
-    yaml::read_v2(text).map_err(|e| format!("cannot load {name}: error converting YAML to JSON: {e}"))
+    yaml::read_v2_json(text, &Limits::default())
+        .map_err(|e| format!("cannot load {name}: error converting YAML to JSON: {e}"))
 }
 
 fn from_files(files: Vec<RawFile>, nesting: usize) -> Result<Chart, String> {
@@ -185,7 +194,12 @@ fn from_files(files: Vec<RawFile>, nesting: usize) -> Result<Chart, String> {
     let mut metadata = metadata.ok_or("Chart.yaml file is missing")?;
     match &*metadata.api_version {
         "v1" | "v2" => {}
-        "v3" => return Err("invalid chart apiVersion: v3 charts are an experiment of Helm's that it does not install".into()),
+        "v3" => {
+            return Err(
+                "invalid chart apiVersion: v3 charts are an experiment of Helm's that it does not install"
+                    .into(),
+            );
+        }
         _ => return Err(format!("unsupported chart version {:?} in Chart.yaml", metadata.api_version)),
     }
     let (mut values, mut schema) = (Map::new(), None);

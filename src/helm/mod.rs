@@ -1,1 +1,34 @@
 //! Helm v4.3: charts and values in, manifests and hooks out.
+//!
+//! To read in this order: [`chart`] and `load` (a chart from a folder or archive), [`values`] and [`strvals`] (what
+//! users set), `instance` and `coalesce` (what each chart's templates see), `engine` (running the templates),
+//! [`manifest`] (documents, hooks, order), [`render()`] (all of it). Follows Helm v4.3.1 byte for byte:
+//! <https://github.com/helm/helm/tree/v4.3.1>. `docs/helm.md` lists every feature and deviation.
+
+mod archive;
+pub mod capabilities;
+pub mod chart;
+mod coalesce;
+mod decode;
+mod engine;
+pub mod error;
+mod funcs;
+mod glob;
+mod ignore;
+mod instance;
+mod load;
+pub mod manifest;
+pub mod metadata;
+mod objects;
+mod pathmatch;
+mod render;
+mod schema;
+pub mod strvals;
+pub mod values;
+
+pub use capabilities::KubeVersion;
+pub use chart::Chart;
+pub use error::Error;
+pub use manifest::{Hook, HookEvent, Manifest};
+pub use render::{Crd, OutputOptions, Randomness, Release, ReleaseOptions, render};
+pub use values::ValueFlags;

@@ -6,7 +6,7 @@
 /// A pattern that Go calls "syntax error in pattern".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("syntax error in pattern")]
-pub struct BadPattern;
+pub(super) struct BadPattern;
 
 #[derive(Debug, Clone)]
 enum Token {
@@ -18,14 +18,14 @@ enum Token {
 
 /// A compiled pattern.
 #[derive(Debug, Clone)]
-pub struct Pattern(Vec<Token>);
+pub(super) struct Pattern(Vec<Token>);
 
 impl Pattern {
     /// Compiles a pattern.
     ///
     /// # Errors
     /// If it is malformed: an unclosed or empty class, a trailing `\`.
-    pub fn new(pattern: &str) -> Result<Self, BadPattern> {
+    pub(super) fn new(pattern: &str) -> Result<Self, BadPattern> {
         let mut out = Vec::new();
         let mut chars = pattern.chars().peekable();
         while let Some(c) = chars.next() {
@@ -56,7 +56,7 @@ impl Pattern {
 
     /// Whether the pattern matches the whole name.
     #[must_use]
-    pub fn matches(&self, name: &str) -> bool {
+    pub(super) fn matches(&self, name: &str) -> bool {
         // The usual two-pointer match: on a mismatch the last star takes one character more. A star never takes `/`,
         // so an earlier star cannot help where the last one is stuck before a `/` of the same segment.
         let name: Vec<char> = name.chars().collect();

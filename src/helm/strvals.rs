@@ -137,9 +137,9 @@ impl Parser<'_, '_> {
         if last.is_none() {
             return Err("error parsing index: EOF".to_owned().into());
         }
-        let index: i64 = text.parse().map_err(|_| {
-            format!("error parsing index: strconv.Atoi: parsing {text:?}: invalid syntax")
-        })?;
+        let index: i64 = text
+            .parse()
+            .map_err(|_| format!("error parsing index: strconv.Atoi: parsing {text:?}: invalid syntax"))?;
         usize::try_from(index).map_err(|_| format!("negative {index} index not allowed").into())
     }
 

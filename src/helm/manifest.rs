@@ -1,0 +1,309 @@
+//! From rendered files to manifests and hooks: documents, heads, hook annotations, order.
+//!
+//! Upstream: `pkg/release/v1/util`. Since Helm 4.2 a document keeps the line breaks at its end, so an extra blank line
+//! stands after most of them in the output.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use crate::yaml::{self, Limits};
+
+use super::decode::Decode;
+use super::error::Error;
+
+/// A rendered object that is applied with the release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// The template's path: `chart/templates/deployment.yaml`.
+    pub source: String,
+    /// The object's kind; empty if the document has none (only comments, say).
+    pub kind: String,
+    /// The object's API version.
+    pub api_version: String,
+    /// The object's name.
+    pub name: String,
+    /// The document as rendered.
+    pub text: String,
+}
+
+/// A rendered object that runs at a point of a release's life instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    /// The template's path.
+    pub source: String,
+    /// The object's kind.
+    pub kind: String,
+    /// The object's name.
+    pub name: String,
+    /// When it runs.
+    pub events: Vec<HookEvent>,
+    /// Hooks of one event run in order of weight, then kind, then name.
+    pub weight: i64,
+    /// When it is deleted; empty means before it is created anew.
+    pub delete_policies: Vec<String>,
+    /// When its pods' logs are shown.
+    pub output_log_policies: Vec<String>,
+    /// The document as rendered.
+    pub text: String,
+}
+
+/// A point in a release's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HookEvent {
+    /// Before anything of the chart is created.
+    PreInstall,
+    /// After everything is created.
+    PostInstall,
+    /// Before the release is deleted.
+    PreDelete,
+    /// After the release is deleted.
+    PostDelete,
+    /// Before an upgrade's objects are applied.
+    PreUpgrade,
+    /// After an upgrade's objects are applied.
+    PostUpgrade,
+    /// Before a rollback's objects are applied.
+    PreRollback,
+    /// After a rollback's objects are applied.
+    PostRollback,
+    /// When `helm test` is run.
+    Test,
+}
+
+impl HookEvent {
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "pre-install" => Self::PreInstall,
+            "post-install" => Self::PostInstall,
+            "pre-delete" => Self::PreDelete,
+            "post-delete" => Self::PostDelete,
+            "pre-upgrade" => Self::PreUpgrade,
+            "post-upgrade" => Self::PostUpgrade,
+            "pre-rollback" => Self::PreRollback,
+            "post-rollback" => Self::PostRollback,
+            "test" | "test-success" => Self::Test,
+            _ => return None,
+        })
+    }
+
+    /// The annotation's word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PreInstall => "pre-install",
+            Self::PostInstall => "post-install",
+            Self::PreDelete => "pre-delete",
+            Self::PostDelete => "post-delete",
+            Self::PreUpgrade => "pre-upgrade",
+            Self::PostUpgrade => "post-upgrade",
+            Self::PreRollback => "pre-rollback",
+            Self::PostRollback => "post-rollback",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// Cuts a text at lines that start with `---` (whatever follows the dashes belongs to the next document), drops what is
+/// blank.
+#[must_use]
+pub(super) fn split(text: &str) -> Vec<&str> {
+    let text = text.trim_start();
+    let mut out = Vec::new();
+    let mut add = |doc: std::ops::Range<usize>| {
+        if !text[doc.clone()].trim().is_empty() {
+            out.push(text[doc.clone()].trim_start());
+        }
+    };
+    let (mut start, mut line) = (0, 0);
+    loop {
+        if text[line..].starts_with("---") {
+            add(start..line);
+            start = line + 3;
+            start += text[start..].bytes().take_while(|b| matches!(b, b' ' | b'\t')).count();
+        }
+        match text[line..].find('\n') {
+            Some(n) => line += n + 1,
+            None => break,
+        }
+    }
+    add(start..text.len());
+    out
+}
+
+/// What sorting needs of a document.
+#[derive(Debug, Default)]
+struct Head {
+    api_version: String,
+    kind: String,
+    name: String,
+    annotations: BTreeMap<String, String>,
+}
+
+fn head(text: &str) -> Result<Head, String> {
+    let node = yaml::read_v2_json(text, &Limits::default())
+        .map_err(|e| format!("error converting YAML to JSON: {e}"))?;
+    let json = |e: String| format!("error unmarshaling JSON: while decoding JSON: {e}");
+    let mut head = Head::default();
+    let d = Decode::new(&node, "SimpleHead").map_err(json)?;
+    d.text("apiVersion", &mut head.api_version).map_err(json)?;
+    d.text("kind", &mut head.kind).map_err(json)?;
+    if let Some(metadata) = d.get("metadata") {
+        let d = Decode::new(metadata, "SimpleHead.metadata").map_err(json)?;
+        d.text("name", &mut head.name).map_err(json)?;
+        head.annotations = d.text_map("annotations").map_err(json)?.unwrap_or_default();
+    }
+    Ok(head)
+}
+
+/// Rendered files, sorted by path, as manifests and hooks in install order.
+pub(super) fn sort(
+    files: &BTreeMap<String, String>,
+    warnings: &mut Vec<String>,
+) -> Result<(Vec<Manifest>, Vec<Hook>), Error> {
+    let (mut manifests, mut hooks) = (Vec::new(), Vec::new());
+    for (path, content) in files {
+        for text in split(content) {
+            let head = head(text).map_err(|reason| Error::Manifest { path: path.clone(), reason })?;
+            let Some(events) = head.annotations.get("helm.sh/hook") else {
+                manifests.push(Manifest {
+                    source: path.clone(),
+                    kind: head.kind,
+                    api_version: head.api_version,
+                    name: head.name,
+                    text: text.to_owned(),
+                });
+                continue;
+            };
+            let parsed: Option<Vec<HookEvent>> =
+                events.split(',').map(|e| HookEvent::parse(&e.trim().to_lowercase())).collect();
+            let Some(parsed) = parsed else {
+                warnings.push(format!("{path}: skipping unknown hooks {events:?}"));
+                continue;
+            };
+            let list = |key: &str| match head.annotations.get(key) {
+                Some(text) => text.split(',').map(|p| p.trim().to_lowercase()).collect(),
+                None => Vec::new(),
+            };
+            hooks.push(Hook {
+                source: path.clone(),
+                events: parsed,
+                weight: head.annotations.get("helm.sh/hook-weight").and_then(|w| w.parse().ok()).unwrap_or(0),
+                delete_policies: list("helm.sh/hook-delete-policy"),
+                output_log_policies: list("helm.sh/hook-output-log-policy"),
+                kind: head.kind,
+                name: head.name,
+                text: text.to_owned(),
+            });
+        }
+    }
+    manifests.sort_by(|a, b| by_kind(&a.kind, &b.kind));
+    hooks.sort_by(|a, b| by_kind(&a.kind, &b.kind));
+    Ok((manifests, hooks))
+}
+
+/// The order in which Helm installs kinds; unknown ones come last, by name.
+const INSTALL_ORDER: [&str; 38] = [
+    "PriorityClass",
+    "Namespace",
+    "NetworkPolicy",
+    "ResourceQuota",
+    "LimitRange",
+    "PodSecurityPolicy",
+    "PodDisruptionBudget",
+    "ServiceAccount",
+    "Secret",
+    "SecretList",
+    "ConfigMap",
+    "StorageClass",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
+    "CustomResourceDefinition",
+    "ClusterRole",
+    "ClusterRoleList",
+    "ClusterRoleBinding",
+    "ClusterRoleBindingList",
+    "Role",
+    "RoleList",
+    "RoleBinding",
+    "RoleBindingList",
+    "Service",
+    "DaemonSet",
+    "Pod",
+    "ReplicationController",
+    "ReplicaSet",
+    "Deployment",
+    "HorizontalPodAutoscaler",
+    "StatefulSet",
+    "Job",
+    "CronJob",
+    "IngressClass",
+    "Ingress",
+    "APIService",
+    "MutatingWebhookConfiguration",
+    "ValidatingWebhookConfiguration",
+];
+
+/// Helm's install order of two kinds.
+#[must_use]
+pub fn by_kind(a: &str, b: &str) -> Ordering {
+    let rank = |kind: &str| INSTALL_ORDER.iter().position(|k| *k == kind);
+    match (rank(a), rank(b)) {
+        (None, None) => a.cmp(b),
+        (None, Some(_)) => Ordering::Greater,
+        (Some(_), None) => Ordering::Less,
+        (Some(x), Some(y)) => x.cmp(&y),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_are_cut_at_dashes_and_keep_their_last_line_break() {
+        assert_eq!(split("\n---\na: 1\n---\n\n  b: 2\n--- \n"), ["a: 1\n", "b: 2\n"]);
+        assert_eq!(split("---apiVersion: v1\n----\nx"), ["apiVersion: v1\n", "-\nx"]);
+        assert_eq!(split("a: |\n  ---\n"), ["a: |\n  ---\n"]);
+        assert_eq!(split("  \n---\n---\n"), [""; 0]);
+        assert_eq!(split("---"), [""; 0]);
+    }
+
+    #[test]
+    fn hooks_are_told_from_manifests_and_kinds_are_ordered() {
+        let hook = "kind: Job\nmetadata:\n  name: j\n  annotations:\n    helm.sh/hook: Pre-Install, post-upgrade\n    helm.sh/hook-weight: \"-5\"\n    helm.sh/hook-delete-policy: hook-succeeded\n";
+        let files = BTreeMap::from([
+            (
+                "c/templates/a.yaml".to_owned(),
+                format!("kind: Zed\n---\nkind: Service\n---\n{hook}---\n# note\n"),
+            ),
+            (
+                "c/templates/b.yaml".to_owned(),
+                "kind: Secret\nmetadata:\n  annotations:\n    x: true\n".to_owned(),
+            ),
+            (
+                "c/templates/c.yaml".to_owned(),
+                "kind: Pod\nmetadata: {annotations: {helm.sh/hook: sometime}}".to_owned(),
+            ),
+        ]);
+        let mut warnings = Vec::new();
+        let (manifests, hooks) = sort(&files, &mut warnings).unwrap();
+        assert_eq!(manifests.iter().map(|m| &*m.kind).collect::<Vec<_>>(), ["Secret", "Service", "", "Zed"]);
+        assert_eq!(hooks.len(), 1);
+        assert_eq!(hooks[0].events, [HookEvent::PreInstall, HookEvent::PostUpgrade]);
+        assert_eq!((hooks[0].weight, &*hooks[0].name), (-5, "j"));
+        assert_eq!(hooks[0].delete_policies, ["hook-succeeded"]);
+        assert_eq!(warnings, ["c/templates/c.yaml: skipping unknown hooks \"sometime\""]);
+    }
+
+    #[test]
+    fn what_is_not_yaml_is_refused_with_the_template() {
+        let files = BTreeMap::from([("c/templates/a.yaml".to_owned(), "a: b: c\n".to_owned())]);
+        let error = sort(&files, &mut Vec::new()).unwrap_err().to_string();
+        assert!(
+            error.starts_with("YAML parse error on c/templates/a.yaml: error converting YAML to JSON: yaml:"),
+            "{error}"
+        );
+        let files = BTreeMap::from([("c/templates/a.yaml".to_owned(), "just text\n".to_owned())]);
+        assert!(sort(&files, &mut Vec::new()).is_err());
+    }
+}
