@@ -79,7 +79,7 @@ impl KubeVersion {
 }
 
 /// The API versions of Helm v4.3.1's client-go, in its order.
-pub const API_VERSIONS: [&str; 55] = [
+pub const API_VERSIONS: [&str; 57] = [
     "v1",
     "admissionregistration.k8s.io/v1",
     "admissionregistration.k8s.io/v1alpha1",

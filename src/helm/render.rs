@@ -38,7 +38,7 @@ pub enum Randomness {
 }
 
 /// What a render needs to know besides chart and values.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ReleaseOptions {
     /// `.Release.Name`
     pub name: String,

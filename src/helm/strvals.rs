@@ -367,7 +367,7 @@ mod tests {
         let read = |path: &str| Ok(format!("<{path}>"));
         assert_eq!(set_all(&Mode::File(&read), &["a=p/q"]).unwrap(), json!({"a": "<p/q>"}));
         assert_eq!(
-            set_all(&Mode::Json, &["a={\"b\":[1,null]}, c=\"x\",d="]).unwrap(),
+            set_all(&Mode::Json, &["a={\"b\":[1,null]} ,c=\"x\",d="]).unwrap(),
             json!({"a": {"b": [1.0, null]}, "c": "x", "d": null})
         );
     }
