@@ -29,7 +29,7 @@ pub enum FuncError {
 /// An execution that failed. `Display` gives the whole chain in one line as Go does.
 #[derive(Debug, Clone)]
 pub struct ExecError {
-    /// The template that was executing (a file or a `define`).
+    /// The template that was executing (a file or a `define`); empty if there was no such template.
     pub template: Rc<str>,
     /// Where: `FILE:LINE:COLUMN` (column in bytes from 0, as Go counts), and the expression as Go prints it back.
     pub at: Option<Box<At>>,
@@ -48,7 +48,7 @@ pub struct At {
     pub line: usize,
     /// Byte offset in the line, from 0.
     pub column: usize,
-    /// The expression, printed back from the tree and cut as Go cuts it.
+    /// The expression, printed back from the tree.
     pub expression: String,
 }
 
@@ -113,6 +113,7 @@ impl fmt::Display for ExecError {
                 let At { file, line, column, expression } = &**at;
                 write!(f, "template: {file}:{line}:{column}: executing {name} at <{expression}>: ")?;
             }
+            None if self.template.is_empty() => f.write_str("template: ")?,
             None => write!(f, "template: {}: ", self.template)?,
         }
         f.write_str(&self.message)?;

@@ -4,7 +4,10 @@ use std::any::Any;
 use std::rc::Rc;
 
 use super::error::{ExecError, FuncError};
-use super::set::Set;
+use super::eval::{Frame, Slot};
+use super::set::{Set, Template};
+use super::stack::roomy;
+use super::strconv::quote;
 use super::value::Value;
 
 /// What a render may use up before it is stopped with an error.
@@ -29,6 +32,7 @@ pub struct Exec {
     set: Set,
     limits: Limits,
     steps: u64,
+    chain: Vec<Rc<str>>,
     host: Rc<dyn Any>,
 }
 
@@ -36,7 +40,7 @@ impl Exec {
     /// A render over a set of templates. `host` is what Helm's and sprig's functions share (clock, seed, lookups).
     #[must_use]
     pub fn new(set: Set, limits: Limits, host: Rc<dyn Any>) -> Self {
-        Self { set, limits, steps: 0, host }
+        Self { set, limits, steps: 0, chain: Vec::new(), host }
     }
 
     /// The shared state of the functions, if it is of that type.
@@ -45,16 +49,33 @@ impl Exec {
         self.host.downcast_ref()
     }
 
+    /// The same as something that can be kept while `self` is used.
+    #[must_use]
+    pub fn shared_host(&self) -> Rc<dyn Any> {
+        Rc::clone(&self.host)
+    }
+
     /// The templates that the running template sees.
     #[must_use]
     pub fn set(&self) -> &Set {
         &self.set
     }
 
+    /// Replaces the templates for what is run from now on.
+    pub fn replace_set(&mut self, set: Set) -> Set {
+        std::mem::replace(&mut self.set, set)
+    }
+
+    /// The limits.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// The names of the templates that are running, outermost first.
     #[must_use]
     pub fn chain(&self) -> &[Rc<str>] {
-        &[]
+        &self.chain
     }
 
     /// Executes a template of the current set, appending to `out`.
@@ -62,19 +83,76 @@ impl Exec {
     /// # Errors
     /// The template is not there, fails, or a limit is reached.
     pub fn run(&mut self, name: &str, dot: Value, out: &mut Vec<u8>) -> Result<(), ExecError> {
-        let _ = (name, dot, out);
-        Ok(())
+        let Some(template) = self.set.get(name) else {
+            let (wanted, set) = (quote(name.as_bytes()), quote(self.set.name().as_bytes()));
+            let message = format!("no template {wanted} associated with template {set}");
+            return Err(ExecError { template: "".into(), at: None, message, cause: None });
+        };
+        self.run_template(&template, dot, out)
     }
 
-    /// The same within another set (what `tpl` does: a clone of the current one plus its text).
+    /// Executes a template that [`Set::parse`] gave.
+    ///
+    /// # Errors
+    /// The template fails, or a limit is reached.
+    pub fn run_template(
+        &mut self,
+        template: &Rc<Template>,
+        dot: Value,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ExecError> {
+        if let Err(message) = self.enter(template) {
+            return Err(ExecError { template: Rc::clone(&template.name), at: None, message, cause: None });
+        }
+        let done = roomy(|| Frame::run(self, template, &Slot::plain(dot), out));
+        self.leave();
+        done.map_err(|e| *e)
+    }
+
+    /// Executes a template within another set (what `tpl` does: a clone of the current one plus its text).
     ///
     /// # Errors
     /// As [`Exec::run`].
-    pub fn run_in(&mut self, set: Set, name: &str, dot: Value, out: &mut Vec<u8>) -> Result<(), ExecError> {
-        let outer = std::mem::replace(&mut self.set, set);
-        let done = self.run(name, dot, out);
+    pub fn run_in(
+        &mut self,
+        set: Set,
+        template: &Rc<Template>,
+        dot: Value,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ExecError> {
+        let outer = self.replace_set(set);
+        let done = self.run_template(template, dot, out);
         self.set = outer;
         done
+    }
+
+    pub(super) fn enter(&mut self, template: &Template) -> Result<(), String> {
+        if self.chain.len() > self.limits.depth {
+            return Err(format!("exceeded maximum template depth ({})", self.limits.depth));
+        }
+        self.chain.push(Rc::clone(&template.name));
+        Ok(())
+    }
+
+    pub(super) fn leave(&mut self) {
+        self.chain.pop();
+    }
+
+    /// Counts a step. False if there are no more.
+    pub(super) fn step(&mut self) -> bool {
+        self.steps += 1;
+        self.steps <= self.limits.steps
+    }
+
+    pub(super) fn out_of_steps(&self) -> String {
+        format!("stopped after {} steps: the template does not seem to end", self.limits.steps)
+    }
+
+    /// Counts a call and the text it made.
+    pub(super) fn charge_result(&mut self, value: &Value) -> Result<(), FuncError> {
+        let bytes = value.bytes().map_or(0, <[u8]>::len);
+        self.check_text(bytes)?;
+        self.charge(1 + bytes as u64 / 8)
     }
 
     /// Counts work that a function does beyond being called, such as elements or bytes made.
@@ -84,10 +162,7 @@ impl Exec {
     pub fn charge(&mut self, steps: u64) -> Result<(), FuncError> {
         self.steps = self.steps.saturating_add(steps);
         if self.steps > self.limits.steps {
-            return Err(FuncError::Message(format!(
-                "stopped after {} steps: the template does not seem to end",
-                self.limits.steps
-            )));
+            return Err(FuncError::Message(self.out_of_steps()));
         }
         Ok(())
     }
@@ -98,10 +173,8 @@ impl Exec {
     /// The text would be larger than allowed.
     pub fn check_text(&self, bytes: usize) -> Result<(), FuncError> {
         if bytes > self.limits.text {
-            return Err(FuncError::Message(format!(
-                "a text of {bytes} bytes is larger than the limit of {} bytes",
-                self.limits.text
-            )));
+            let limit = self.limits.text;
+            return Err(FuncError::Message(format!("a text is larger than the limit of {limit} bytes")));
         }
         Ok(())
     }

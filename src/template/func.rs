@@ -5,12 +5,15 @@
 //! [`Value::Str`] or [`Value::Raw`], of type `int` [`Value::Int`] of that kind, of a map type a [`Value::Map`] (the nil
 //! map if nil was given); `interface {}` is anything. Variadic arguments follow the fixed ones in the slice.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
 
-use super::error::FuncError;
+use super::ast::Parsed;
+use super::error::{FuncError, ParseError};
 use super::exec::Exec;
+use super::parser::parse;
 use super::types::Type;
 use super::value::Value;
 
@@ -95,10 +98,13 @@ impl Signature {
 
 /// The functions that templates may name, besides the language's own (`and`, `printf`, `eq`, ...), which are always there
 /// and give way to a registered function of the same name.
+///
+/// It also remembers what it has parsed: the same text (a library chart used by eighty charts, a constant given to `tpl`)
+/// is parsed once. Share one registry between renders of a thread for that.
 #[derive(Default)]
 pub struct Registry {
-    funcs: Vec<Rc<Func>>,
-    by_name: HashMap<Rc<str>, u32>,
+    funcs: HashMap<Rc<str>, Rc<Func>>,
+    parsed: RefCell<ParseCache>,
 }
 
 impl Registry {
@@ -110,15 +116,8 @@ impl Registry {
 
     /// Adds a function, or replaces the one of the same name.
     pub fn add(&mut self, func: Func) {
-        let name = Rc::clone(&func.name);
-        let func = Rc::new(func);
-        if let Some(&at) = self.by_name.get(&name) {
-            self.funcs[at as usize] = func;
-        } else {
-            let at = u32::try_from(self.funcs.len()).expect("fewer than 2^32 functions");
-            self.funcs.push(func);
-            self.by_name.insert(name, at);
-        }
+        *self.parsed.get_mut() = ParseCache::default();
+        self.funcs.insert(Rc::clone(&func.name), Rc::new(func));
     }
 
     /// Adds several plain functions at once: name, signature, body.
@@ -131,13 +130,59 @@ impl Registry {
     /// A function by name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Rc<Func>> {
-        self.by_name.get(name).map(|&at| &self.funcs[at as usize])
+        self.funcs.get(name)
     }
 
     /// All names, in no order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.by_name.keys().map(|k| &**k)
+        self.funcs.keys().map(|k| &**k)
     }
+
+    /// Parses a text, or takes it from memory.
+    pub(super) fn parse(&self, name: &str, text: &str) -> Result<Rc<Parsed>, ParseError> {
+        let key = hash(text.as_bytes());
+        if let Some(found) = self.parsed.borrow().get(key, text) {
+            return Ok(found);
+        }
+        let parsed = Rc::new(parse(name, text, self)?);
+        self.parsed.borrow_mut().add(key, Rc::clone(&parsed));
+        Ok(parsed)
+    }
+}
+
+/// Parsed texts by a hash of the text. Emptied when it holds more than [`ParseCache::MAX_BYTES`] of text.
+#[derive(Default)]
+struct ParseCache {
+    by_hash: HashMap<u64, Rc<Parsed>>,
+    bytes: usize,
+}
+
+impl ParseCache {
+    const MAX_BYTES: usize = 64 << 20;
+
+    fn get(&self, key: u64, text: &str) -> Option<Rc<Parsed>> {
+        self.by_hash.get(&key).filter(|p| *p.text == *text).cloned()
+    }
+
+    fn add(&mut self, key: u64, parsed: Rc<Parsed>) {
+        self.bytes += parsed.text.len();
+        if self.bytes > Self::MAX_BYTES {
+            self.by_hash.clear();
+            self.bytes = parsed.text.len();
+        }
+        self.by_hash.insert(key, parsed);
+    }
+}
+
+/// A quick hash of a text, eight bytes at a time; the texts themselves are compared after it.
+fn hash(bytes: &[u8]) -> u64 {
+    let mix = |h: u64, word: u64| (h.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut h = words.iter().fold(bytes.len() as u64, |h, w| mix(h, u64::from_le_bytes(*w)));
+    for &b in rest {
+        h = mix(h, b.into());
+    }
+    h
 }
 
 impl fmt::Debug for Func {

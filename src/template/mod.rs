@@ -2,16 +2,27 @@
 //!
 //! Takes template texts, values and functions; gives text. Follows Go 1.26's [text/template] byte for byte, also in its
 //! error messages. To read in this order: [`value`] and [`types`] (what templates compute with), `lexer`, `ast`, `parser`,
-//! `exec`; [`func`] is what functions look like, [`set`] holds named templates.
+//! `eval` (with `call`, `builtins`); [`func`] is what functions look like, [`set`] holds named templates.
 //!
 //! [text/template]: https://pkg.go.dev/text/template@go1.26
 
+pub mod ast;
+pub mod builtins;
+mod call;
+mod compare;
 pub mod error;
+mod escape;
+mod eval;
 pub mod exec;
+pub mod fmt;
 pub mod func;
+pub mod lexer;
+mod number;
+mod parser;
 pub mod semver;
 pub mod set;
 pub mod sprig;
+pub(crate) mod stack;
 pub mod strconv;
 pub mod types;
 pub mod value;
@@ -19,6 +30,6 @@ pub mod value;
 pub use error::{ExecError, FuncError, ParseError};
 pub use exec::{Exec, Limits};
 pub use func::{Func, Registry, Signature};
-pub use set::Set;
+pub use set::{MissingKey, Set, Template};
 pub use types::{IntKind, Kind, Type, UintKind};
 pub use value::{List, Map, Object, Value};

@@ -1,21 +1,101 @@
 //! Named templates: parsing adds them, a clone is cheap, the last non-empty definition wins.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::ast::{Body, Parsed};
 use super::error::ParseError;
 use super::func::Registry;
+use super::strconv::quote;
+
+/// What a field of a map that has no such key gives: Go's option `missingkey`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MissingKey {
+    /// Nothing, without a type; its fields are nothing again.
+    #[default]
+    Default,
+    /// The zero value of the map's element type; Helm's choice.
+    Zero,
+    /// An error.
+    Error,
+}
+
+/// A named template.
+pub struct Template {
+    /// Its name.
+    pub name: Rc<str>,
+    /// The name its text was parsed under.
+    pub file: Rc<str>,
+    pub(super) parsed: Rc<Parsed>,
+    /// Which of the text's defines it is; `None` is what is outside of them.
+    define: Option<usize>,
+}
+
+impl Template {
+    pub(super) fn body(&self) -> &Body {
+        self.define.map_or(&self.parsed.root, |i| &self.parsed.defines[i].1)
+    }
+
+    /// Whether it has nothing but white space and comments.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.body().is_empty(&self.parsed.text)
+    }
+}
+
+/// A layer of definitions over others: a clone that is added to starts a new one.
+#[derive(Default)]
+struct Layer {
+    templates: HashMap<Rc<str>, Rc<Template>>,
+    below: Option<Rc<Layer>>,
+}
+
+impl Layer {
+    fn get(&self, name: &str) -> Option<&Rc<Template>> {
+        let mut layer = self;
+        loop {
+            if let Some(found) = layer.templates.get(name) {
+                return Some(found);
+            }
+            layer = layer.below.as_deref()?;
+        }
+    }
+}
 
 /// A set of named templates over a registry of functions.
 #[derive(Clone)]
 pub struct Set {
+    name: Rc<str>,
     funcs: Rc<Registry>,
+    missing_key: MissingKey,
+    top: Rc<Layer>,
 }
 
 impl Set {
     /// An empty set.
     #[must_use]
     pub fn new(funcs: Rc<Registry>) -> Self {
-        Self { funcs }
+        Self { name: "".into(), funcs, missing_key: MissingKey::Default, top: Rc::default() }
+    }
+
+    /// With the name that the message about a missing template gives the set (Helm's is `gotpl`).
+    #[must_use]
+    pub fn with_name(mut self, name: &str) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// With the option `missingkey`.
+    #[must_use]
+    pub fn with_missing_key(mut self, missing_key: MissingKey) -> Self {
+        self.missing_key = missing_key;
+        self
+    }
+
+    /// The set's name.
+    #[must_use]
+    pub fn name(&self) -> &Rc<str> {
+        &self.name
     }
 
     /// The functions its templates may call.
@@ -24,19 +104,69 @@ impl Set {
         &self.funcs
     }
 
-    /// Parses a text and adds it under `name`, and every `define` in it under its own name.
+    /// The option `missingkey`.
+    #[must_use]
+    pub fn missing_key(&self) -> MissingKey {
+        self.missing_key
+    }
+
+    /// Parses a text and adds it under `name`, and every `define` in it under its own name. A definition with nothing but
+    /// white space and comments replaces none.
+    ///
+    /// The returned template is the text itself, which is not what is found under `name` if it is empty.
     ///
     /// # Errors
     /// The text is not a template; nothing is added then.
-    pub fn parse(&mut self, name: &str, text: &str) -> Result<(), ParseError> {
-        let _ = (name, text);
-        Ok(())
+    pub fn parse(&mut self, name: &str, text: &str) -> Result<Rc<Template>, ParseError> {
+        let parsed = self.funcs.parse(name, text)?;
+        let file: Rc<str> = name.into();
+        let root = Rc::new(Template { name: Rc::clone(&file), file, parsed, define: None });
+        let parsed = &root.parsed;
+        let mut root_is_hidden = false;
+        for (i, (define, body)) in parsed.defines.iter().enumerate() {
+            if **define == *root.name && !body.is_empty(&parsed.text) {
+                // A text may define what has its own name, but not both have content.
+                if !root.is_empty() {
+                    let message =
+                        format!("template: multiple definition of template {}", quote(define.as_bytes()));
+                    return Err(ParseError { name: name.to_owned(), line: parsed.last_line, message });
+                }
+                root_is_hidden = true;
+            }
+            self.add(Rc::new(Template {
+                name: Rc::clone(define),
+                file: Rc::clone(&root.file),
+                parsed: Rc::clone(parsed),
+                define: Some(i),
+            }));
+        }
+        if !root_is_hidden {
+            self.add(Rc::clone(&root));
+        }
+        Ok(root)
+    }
+
+    fn add(&mut self, template: Rc<Template>) {
+        if template.is_empty() && self.top.get(&template.name).is_some() {
+            return;
+        }
+        if Rc::get_mut(&mut self.top).is_none() {
+            self.top = Rc::new(Layer { templates: HashMap::new(), below: Some(Rc::clone(&self.top)) });
+        }
+        if let Some(top) = Rc::get_mut(&mut self.top) {
+            top.templates.insert(Rc::clone(&template.name), template);
+        }
+    }
+
+    /// A template by name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Rc<Template>> {
+        self.top.get(name).cloned()
     }
 
     /// Whether a template of that name is defined.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
-        let _ = name;
-        false
+        self.top.get(name).is_some()
     }
 }

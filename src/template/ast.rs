@@ -1,0 +1,351 @@
+//! A parsed template: compact, immutable, shared by every set that has it.
+//!
+//! A node knows its byte offset; what Go prints of a node in an error message is rebuilt by `print`.
+
+use std::fmt::Write as _;
+use std::rc::Rc;
+
+use super::func::Func;
+use super::strconv::quote;
+use super::value::Value;
+
+/// A byte offset in the text.
+pub type Pos = u32;
+
+/// A stretch of the text: from, to.
+pub type Span = (u32, u32);
+
+/// One parsed text: its own body and those of its `define`s and `block`s.
+pub struct Parsed {
+    /// The text; nodes refer to it.
+    pub text: Rc<str>,
+    /// What is outside of any `define`.
+    pub root: Body,
+    /// The named bodies in order of their ends. Of one name there is one (an empty one may have been replaced).
+    pub defines: Vec<(Rc<str>, Body)>,
+    /// The line of the end of the text.
+    pub last_line: usize,
+    /// How deep it is nested: freeing it takes that much recursion.
+    pub depth: usize,
+}
+
+/// A sequence of nodes.
+#[derive(Default)]
+pub struct Body {
+    /// The nodes.
+    pub nodes: Box<[Node]>,
+}
+
+/// What a template is made of.
+pub enum Node {
+    /// Text, as it stands.
+    Text(Span),
+    /// `{{ pipeline }}`
+    Action(Box<Pipe>),
+    /// `{{ if }}`
+    If(Box<Branch>),
+    /// `{{ with }}`
+    With(Box<Branch>),
+    /// `{{ range }}`
+    Range(Box<Branch>),
+    /// `{{ template "name" pipeline }}`
+    Template(Box<Invoke>),
+    /// `{{ break }}`
+    Break,
+    /// `{{ continue }}`
+    Continue,
+}
+
+/// A condition or loop with its two bodies.
+pub struct Branch {
+    /// What is tested or ranged over.
+    pub pipe: Pipe,
+    /// The body if it is not empty.
+    pub then: Body,
+    /// The body if it is.
+    pub otherwise: Option<Body>,
+}
+
+/// The call of a template by an action.
+pub struct Invoke {
+    /// Its place.
+    pub pos: Pos,
+    /// The template's name.
+    pub name: Rc<str>,
+    /// The dot to give it.
+    pub pipe: Option<Pipe>,
+}
+
+/// Commands joined by `|`, perhaps declaring or assigning variables.
+pub struct Pipe {
+    /// Its place.
+    pub pos: Pos,
+    /// The variables are assigned, not declared.
+    pub assign: bool,
+    /// The variables: none, one, or two in a range.
+    pub decl: Box<[Variable]>,
+    /// The commands: at least one.
+    pub cmds: Box<[Command]>,
+}
+
+/// An operand and its arguments.
+pub struct Command {
+    /// Its place.
+    pub pos: Pos,
+    /// The operand, then its arguments.
+    pub args: Box<[Expr]>,
+}
+
+/// An operand.
+pub enum Expr {
+    /// `.`
+    Dot(Pos),
+    /// `nil`
+    Nil(Pos),
+    /// `true`, `false`
+    Bool(Pos, bool),
+    /// A number or character constant.
+    Number(Box<Number>),
+    /// A string: place, as written, and its value.
+    String(Span, Value),
+    /// `.a.b`: place (of the second field if there are several, as in Go) and names.
+    Field(Pos, Box<[Rc<str>]>),
+    /// `$x.a`
+    Variable(Box<Variable>),
+    /// A function's name.
+    Function(Box<Function>),
+    /// `(...).a`
+    Chain(Box<Chain>),
+    /// `(...)`
+    Pipe(Box<Pipe>),
+}
+
+/// A variable with fields after it.
+pub struct Variable {
+    /// Its place.
+    pub pos: Pos,
+    /// Which variable, by number within the text; 0 is `$`.
+    pub id: u32,
+    /// Its name with the `$`.
+    pub name: Rc<str>,
+    /// The fields.
+    pub fields: Box<[Rc<str>]>,
+}
+
+/// A function by its name.
+pub struct Function {
+    /// Its place.
+    pub pos: Pos,
+    /// What it is.
+    pub callee: Callee,
+}
+
+/// A function of the language or of the registry.
+pub enum Callee {
+    /// One of the language's own.
+    Builtin(super::builtins::Builtin),
+    /// A registered one.
+    Registered(Rc<Func>),
+}
+
+/// Fields of a parenthesised pipeline (or of a function's result).
+pub struct Chain {
+    /// The place of the first field.
+    pub pos: Pos,
+    /// What has the fields.
+    pub node: Expr,
+    /// Their names.
+    pub fields: Box<[Rc<str>]>,
+}
+
+/// A number with everything it can be taken for.
+#[derive(Debug, Clone)]
+pub struct Number {
+    /// As written.
+    pub span: Span,
+    /// As a signed integer.
+    pub int: Option<i64>,
+    /// As an unsigned integer.
+    pub uint: Option<u64>,
+    /// As a float.
+    pub float: Option<f64>,
+    /// As a complex number.
+    pub complex: Option<(f64, f64)>,
+}
+
+/// A place in the tree that an error message speaks of.
+#[derive(Clone, Copy)]
+pub enum Place<'t> {
+    /// Nothing yet.
+    Nowhere,
+    /// An action, printed with its braces.
+    Action(&'t Pipe),
+    /// A template call.
+    Invoke(&'t Invoke),
+    /// A pipeline.
+    Pipe(&'t Pipe),
+    /// A command.
+    Command(&'t Command),
+    /// An operand.
+    Expr(&'t Expr),
+}
+
+impl Drop for Parsed {
+    fn drop(&mut self) {
+        if self.depth > 200 {
+            let (root, defines) = (std::mem::take(&mut self.root), std::mem::take(&mut self.defines));
+            stacker::grow((1 << 20) + self.depth * 4096, move || drop((root, defines)));
+        }
+    }
+}
+
+impl Body {
+    /// `parse.IsEmptyTree`: nothing but white space (comments are not in the tree).
+    #[must_use]
+    pub fn is_empty(&self, text: &str) -> bool {
+        self.nodes.iter().all(|n| match n {
+            Node::Text((from, to)) => go_blank(&text[*from as usize..*to as usize]),
+            _ => false,
+        })
+    }
+}
+
+/// Whether `bytes.TrimSpace` leaves nothing.
+fn go_blank(text: &str) -> bool {
+    text.chars().all(char::is_whitespace)
+}
+
+impl Expr {
+    /// Its place.
+    #[must_use]
+    pub fn pos(&self) -> Pos {
+        match self {
+            Self::Dot(pos) | Self::Nil(pos) | Self::Bool(pos, _) | Self::Field(pos, _) => *pos,
+            Self::Number(n) => n.span.0,
+            Self::String(span, _) => span.0,
+            Self::Variable(v) => v.pos,
+            Self::Function(f) => f.pos,
+            Self::Chain(c) => c.pos,
+            Self::Pipe(p) => p.pos,
+        }
+    }
+}
+
+impl Callee {
+    /// The name in templates.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Builtin(b) => b.name(),
+            Self::Registered(f) => &f.name,
+        }
+    }
+}
+
+impl Place<'_> {
+    /// Its byte offset.
+    #[must_use]
+    pub fn pos(&self) -> Option<Pos> {
+        Some(match self {
+            Self::Nowhere => return None,
+            Self::Action(p) | Self::Pipe(p) => p.pos,
+            Self::Invoke(i) => i.pos,
+            Self::Command(c) => c.pos,
+            Self::Expr(e) => e.pos(),
+        })
+    }
+
+    /// What Go prints of the node, from the text it was parsed from.
+    #[must_use]
+    pub fn print(&self, text: &str) -> String {
+        let mut out = String::new();
+        match self {
+            Self::Nowhere => {}
+            Self::Action(p) => {
+                out.push_str("{{");
+                print_pipe(&mut out, p, text);
+                out.push_str("}}");
+            }
+            Self::Invoke(i) => {
+                let _ = write!(out, "{{{{template {}", quote(i.name.as_bytes()));
+                if let Some(p) = &i.pipe {
+                    out.push(' ');
+                    print_pipe(&mut out, p, text);
+                }
+                out.push_str("}}");
+            }
+            Self::Pipe(p) => print_pipe(&mut out, p, text),
+            Self::Command(c) => print_command(&mut out, c, text),
+            Self::Expr(e) => print_expr(&mut out, e, text),
+        }
+        out
+    }
+}
+
+fn print_pipe(out: &mut String, pipe: &Pipe, text: &str) {
+    for (i, v) in pipe.decl.iter().enumerate() {
+        if i > 0 {
+            out.push_str(", ");
+        }
+        print_variable(out, v);
+    }
+    if !pipe.decl.is_empty() {
+        out.push_str(if pipe.assign { " = " } else { " := " });
+    }
+    for (i, c) in pipe.cmds.iter().enumerate() {
+        if i > 0 {
+            out.push_str(" | ");
+        }
+        print_command(out, c, text);
+    }
+}
+
+fn print_command(out: &mut String, cmd: &Command, text: &str) {
+    for (i, arg) in cmd.args.iter().enumerate() {
+        if i > 0 {
+            out.push(' ');
+        }
+        print_parenthesised(out, arg, text);
+    }
+}
+
+fn print_parenthesised(out: &mut String, expr: &Expr, text: &str) {
+    if let Expr::Pipe(p) = expr {
+        out.push('(');
+        super::stack::roomy(|| print_pipe(out, p, text));
+        out.push(')');
+    } else {
+        print_expr(out, expr, text);
+    }
+}
+
+fn print_variable(out: &mut String, v: &Variable) {
+    out.push_str(&v.name);
+    print_fields(out, &v.fields);
+}
+
+fn print_fields(out: &mut String, fields: &[Rc<str>]) {
+    for field in fields {
+        out.push('.');
+        out.push_str(field);
+    }
+}
+
+fn print_expr(out: &mut String, expr: &Expr, text: &str) {
+    let written = |span: &Span| &text[span.0 as usize..span.1 as usize];
+    match expr {
+        Expr::Dot(_) => out.push('.'),
+        Expr::Nil(_) => out.push_str("nil"),
+        Expr::Bool(_, b) => out.push_str(if *b { "true" } else { "false" }),
+        Expr::Number(n) => out.push_str(written(&n.span)),
+        Expr::String(span, _) => out.push_str(written(span)),
+        Expr::Field(_, names) => print_fields(out, names),
+        Expr::Variable(v) => print_variable(out, v),
+        Expr::Function(f) => out.push_str(f.callee.name()),
+        Expr::Chain(c) => {
+            print_parenthesised(out, &c.node, text);
+            print_fields(out, &c.fields);
+        }
+        Expr::Pipe(p) => print_pipe(out, p, text),
+    }
+}

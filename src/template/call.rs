@@ -1,0 +1,218 @@
+//! Calls: arguments are counted, evaluated and fitted to the parameter types, with Go's messages when they do not fit.
+
+use std::rc::Rc;
+
+use super::ast::{Callee, Expr, Number, Place};
+use super::builtins::Builtin;
+use super::error::FuncError;
+use super::eval::{Frame, Raise, Slot};
+use super::func::{Func, Signature};
+use super::stack::roomy;
+use super::types::{Kind, Type};
+use super::value::Value;
+
+impl<'t> Frame<'t, '_> {
+    /// Calls a registered function or a method. `args` are those after the function's name; errors of the function itself
+    /// speak of `place`.
+    pub(super) fn call(
+        &mut self,
+        dot: &Slot,
+        func: &Rc<Func>,
+        place: Place<'t>,
+        args: &'t [Expr],
+        last: Option<Slot>,
+    ) -> Result<Slot, Raise> {
+        let signature = &func.signature;
+        let argv = self.arguments(dot, &func.name, signature, args, last)?;
+        let argv: Vec<Value> = argv.into_iter().map(|slot| slot.value).collect();
+        let result = func.call(self.exec, &argv).and_then(|value| {
+            self.exec.charge_result(&value)?;
+            Ok(value)
+        });
+        match result {
+            Ok(value) => Ok(Slot::of(signature.result, value)),
+            Err(e) => self.call_failed(place, &func.name, e),
+        }
+    }
+
+    fn call_failed<T>(&mut self, place: Place<'t>, name: &str, e: FuncError) -> Result<T, Raise> {
+        self.place = place;
+        Err(self.raise(format!("error calling {name}"), Some(Box::new(e))))
+    }
+
+    /// Calls one of the language's own functions. `args` starts with the function's name if it stands as a command.
+    pub(super) fn call_builtin(
+        &mut self,
+        dot: &Slot,
+        builtin: Builtin,
+        place: Place<'t>,
+        args: &'t [Expr],
+        last: Option<Slot>,
+    ) -> Result<Slot, Raise> {
+        let args = args.get(1..).unwrap_or_default();
+        let signature = builtin.signature();
+        if matches!(builtin, Builtin::And | Builtin::Or) {
+            self.check_count(builtin.name(), signature, args.len(), last.is_some())?;
+            let mut value = Slot::plain(Value::Nil);
+            for arg in args {
+                value = self.argument(dot, Type::Reflect, arg)?;
+                if value.value.truth() == (builtin == Builtin::Or) {
+                    return Ok(value);
+                }
+            }
+            return Ok(last.unwrap_or(value));
+        }
+        let callee = || match (args.first(), &last) {
+            (Some(arg), _) => Place::Expr(arg).print(&self.template.parsed.text),
+            (None, Some(last)) => format!("<{} Value>", last.type_name()),
+            (None, None) => String::new(),
+        };
+        let callee = if builtin == Builtin::Call { callee() } else { String::new() };
+        let argv = self.arguments(dot, builtin.name(), signature, args, last)?;
+        let result = builtin.run(self.exec, argv, &callee).and_then(|slot| {
+            self.exec.charge_result(&slot.value)?;
+            Ok(slot)
+        });
+        result.or_else(|e| self.call_failed(place, builtin.name(), e))
+    }
+
+    fn check_count(&self, name: &str, sig: &Signature, args: usize, last: bool) -> Result<(), Raise> {
+        let (given, wanted) = (args + usize::from(last), sig.params.len());
+        if sig.variadic {
+            let least = wanted - 1;
+            if given < least {
+                return self
+                    .error(format!("wrong number of args for {name}: want at least {least} got {args}"));
+            }
+        } else if given != wanted {
+            return self.error(format!("wrong number of args for {name}: want {wanted} got {given}"));
+        }
+        Ok(())
+    }
+
+    fn arguments(
+        &mut self,
+        dot: &Slot,
+        name: &str,
+        signature: &Signature,
+        args: &'t [Expr],
+        last: Option<Slot>,
+    ) -> Result<Vec<Slot>, Raise> {
+        self.check_count(name, signature, args.len(), last.is_some())?;
+        let param = |i: usize| match signature.params {
+            [.., rest] if signature.variadic && i >= signature.params.len() - 1 => *rest,
+            params => params[i],
+        };
+        let mut argv = Vec::with_capacity(args.len() + usize::from(last.is_some()));
+        for (i, arg) in args.iter().enumerate() {
+            argv.push(self.argument(dot, param(i), arg)?);
+        }
+        if let Some(last) = last {
+            let ty = param(argv.len());
+            argv.push(self.fit(last, ty)?);
+        }
+        Ok(argv)
+    }
+
+    /// Go's `validateType`: a value for a place of type `ty`.
+    fn fit(&self, slot: Slot, ty: Type) -> Result<Slot, Raise> {
+        if slot.is_invalid() {
+            if ty.nillable() {
+                return Ok(Slot { value: Value::zero(ty), interface: ty == Type::Any });
+            }
+            return self.error(format!("invalid value; expected {ty}"));
+        }
+        if matches!(ty, Type::Any | Type::Reflect) {
+            return Ok(slot);
+        }
+        match slot.value.go_type() {
+            Some(given) if given.assignable_to(ty) => Ok(Slot::plain(slot.value)),
+            Some(given) => self.error(format!("wrong type for value; expected {ty}; got {given}")),
+            None => self.error(format!("wrong type for value; expected {ty}; got interface {{}}")),
+        }
+    }
+
+    /// The operand of a chain: evaluated without a wanted type.
+    pub(super) fn untyped_argument(&mut self, dot: &Slot, expr: &'t Expr) -> Result<Slot, Raise> {
+        self.place = Place::Expr(expr);
+        match expr {
+            Expr::Pipe(pipe) => Ok(Slot::plain(self.pipeline(dot, pipe)?)),
+            _ => self.operand(dot, expr),
+        }
+    }
+
+    /// An operand that needs no type to be evaluated.
+    fn operand(&mut self, dot: &Slot, expr: &'t Expr) -> Result<Slot, Raise> {
+        match expr {
+            Expr::Dot(_) => Ok(dot.clone()),
+            Expr::Field(_, names) => self.fields(dot, dot.clone(), expr, names, &[], None),
+            Expr::Variable(v) => self.variable(dot, expr, v, &[], None),
+            Expr::Pipe(pipe) => Ok(Slot::plain(roomy(|| self.pipeline(dot, pipe))?)),
+            Expr::Function(f) => match &f.callee {
+                Callee::Builtin(b) => self.call_builtin(dot, *b, Place::Expr(expr), &[], None),
+                Callee::Registered(f) => self.call(dot, f, Place::Expr(expr), &[], None),
+            },
+            Expr::Chain(chain) => self.chain(dot, expr, chain, &[], None),
+            Expr::Bool(_, b) => Ok(Slot::plain(Value::Bool(*b))),
+            Expr::Number(n) => self.constant(expr, n),
+            Expr::String(_, value) => Ok(Slot::plain(value.clone())),
+            Expr::Nil(_) => Ok(Slot::plain(Value::Nil)),
+        }
+    }
+
+    /// An argument for a parameter of type `ty`.
+    fn argument(&mut self, dot: &Slot, ty: Type, expr: &'t Expr) -> Result<Slot, Raise> {
+        self.place = Place::Expr(expr);
+        match expr {
+            Expr::Dot(_)
+            | Expr::Field(..)
+            | Expr::Variable(_)
+            | Expr::Pipe(_)
+            | Expr::Function(_)
+            | Expr::Chain(_) => {
+                let slot = self.operand(dot, expr)?;
+                self.fit(slot, ty)
+            }
+            Expr::Nil(_) if ty.nillable() => Ok(Slot { value: Value::zero(ty), interface: ty == Type::Any }),
+            Expr::Nil(_) => self.error(format!("cannot assign nil to {ty}")),
+            Expr::Bool(..) | Expr::Number(_) | Expr::String(..)
+                if matches!(ty, Type::Any | Type::Reflect) =>
+            {
+                self.operand(dot, expr)
+            }
+            Expr::Bool(_, b) if ty == Type::Bool => Ok(Slot::plain(Value::Bool(*b))),
+            Expr::String(_, value) if ty == Type::String => Ok(Slot::plain(value.clone())),
+            Expr::Number(n) => match typed_number(n, ty) {
+                Some(value) => Ok(Slot::plain(value)),
+                None => self.unfitting_constant(expr, ty),
+            },
+            Expr::Bool(..) | Expr::String(..) => self.unfitting_constant(expr, ty),
+        }
+    }
+
+    fn unfitting_constant<T>(&self, expr: &Expr, ty: Type) -> Result<T, Raise> {
+        let shown = Place::Expr(expr).print(&self.template.parsed.text);
+        let wanted = match ty.kind() {
+            Kind::Bool => "bool",
+            Kind::String => "string",
+            Kind::Int(_) => "integer",
+            Kind::Uint(_) => "unsigned integer",
+            Kind::Float32 | Kind::Float64 => "float",
+            Kind::Complex128 => "complex",
+            _ => return self.error(format!("can't handle {shown} for arg of type {ty}")),
+        };
+        self.error(format!("expected {wanted}; found {shown}"))
+    }
+}
+
+#[allow(clippy::cast_possible_truncation)]
+fn typed_number(n: &Number, ty: Type) -> Option<Value> {
+    match ty {
+        Type::Int(kind) => n.int.map(|i| Value::Int(kind, kind.wrap(i))),
+        Type::Uint(kind) => n.uint.map(|u| Value::Uint(kind, kind.wrap(u))),
+        Type::Float64 => n.float.map(Value::Float),
+        Type::Float32 => n.float.map(|f| Value::Float32(f as f32)),
+        Type::Complex128 => n.complex.map(|(re, im)| Value::Complex(re, im)),
+        _ => None,
+    }
+}
