@@ -49,7 +49,9 @@ pub(super) fn run(
     let depth = |path: &str| path.bytes().filter(|b| *b == b'/').count();
     order.sort_by(|(a, _), (b, _)| depth(b).cmp(&depth(a)).then_with(|| b.cmp(a)));
 
-    let mut set = Set::new(funcs);
+    let mut set = Set::new(funcs)
+        .with_name(super::funcs::ROOT_NAME)
+        .with_missing_key(crate::template::MissingKey::Zero);
     for (name, file) in &order {
         let text = std::str::from_utf8(file.text).map_err(|e| {
             Error::Template(format!("parse error in ({name}): not UTF-8 at byte {}", e.valid_up_to()))

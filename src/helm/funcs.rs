@@ -96,10 +96,11 @@ fn tpl(exec: &mut Exec, args: &[Value]) -> Result<Value, FuncError> {
     }
     let quoted = |words: &str| format!("{words} {}", strconv::quote(text.as_bytes()));
     let mut set = exec.set().clone();
-    set.parse(ROOT_NAME, &text)
+    let template = set
+        .parse(ROOT_NAME, &text)
         .map_err(|e| FuncError::Wrapped(quoted("cannot parse template"), Box::new(e.into())))?;
     let mut out = Vec::new();
-    exec.run_in(set, ROOT_NAME, args[1].clone(), &mut out).map_err(|e| {
+    exec.run_in(set, &template, args[1].clone(), &mut out).map_err(|e| {
         FuncError::Wrapped(quoted("error during tpl function execution for"), Box::new(e.into()))
     })?;
     Ok(Value::from(without_no_value(out)))
