@@ -1,0 +1,222 @@
+//! Which text names a Git repository, and which part of it: scheme, host, repository, folder inside, ref.
+
+use super::error::Error;
+
+/// A folder in a Git repository at a ref.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepoSpec {
+    /// The text as written.
+    pub raw: String,
+    /// Scheme, user and host with the separator that follows: `https://github.com/`, `git@host:`, `file://`.
+    pub host: String,
+    /// Path of the repository on the host.
+    pub repo: String,
+    /// Folder in the repository, `""` for its root.
+    pub path: String,
+    /// Branch, tag or commit; empty for the default branch.
+    pub reference: String,
+    /// Seconds to wait for the clone.
+    pub timeout_seconds: u64,
+    /// Whether submodules are fetched.
+    pub submodules: bool,
+}
+
+const DEFAULT_TIMEOUT: u64 = 27;
+const SCHEMES: [&str; 4] = ["ssh://", "https://", "http://", "file://"];
+
+impl RepoSpec {
+    /// Reads a repository URL; an error means "this is a path, not a repository".
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        if text.starts_with('/') {
+            return Err(Error::new(format!("uri looks like abs path: {text}")));
+        }
+        let (rest, query) = text.split_once('?').unwrap_or((text, ""));
+        let (host, rest) = extract_host(rest)?;
+        let all = host.starts_with("file://");
+        let (repo, path) = split_marked(rest)
+            .or_else(|| split_default(rest, all))
+            .filter(|(repo, _)| !repo.is_empty())
+            .ok_or_else(|| Error::new("failed to parse repo path segment"))?;
+        if exits(&path) {
+            return Err(Error::new(format!("url path exits repo: {rest}")));
+        }
+        let path = path.strip_prefix('/').unwrap_or(&path).to_owned();
+        let mut spec = Self {
+            raw: text.to_owned(),
+            host,
+            repo,
+            path,
+            reference: String::new(),
+            timeout_seconds: DEFAULT_TIMEOUT,
+            submodules: true,
+        };
+        spec.apply(query);
+        Ok(spec)
+    }
+
+    /// What `git fetch` is given.
+    #[must_use]
+    pub fn clone_spec(&self) -> String {
+        format!("{}{}", self.host, self.repo)
+    }
+
+    fn apply(&mut self, query: &str) {
+        let mut version = String::new();
+        let mut reference = String::new();
+        for pair in query.split('&') {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let value = unescape(value);
+            match key {
+                "version" if version.is_empty() => version = value,
+                "ref" if reference.is_empty() => reference = value,
+                "timeout" => {
+                    let seconds = value.strip_suffix('s').unwrap_or(&value).parse::<u64>();
+                    if let Some(n) = seconds.ok().filter(|n| *n > 0) {
+                        self.timeout_seconds = n;
+                    }
+                }
+                "submodules" => match value.as_str() {
+                    "1" | "t" | "T" | "true" | "TRUE" | "True" => self.submodules = true,
+                    "0" | "f" | "F" | "false" | "FALSE" | "False" => self.submodules = false,
+                    _ => {}
+                },
+                _ => {}
+            }
+        }
+        self.reference = if reference.is_empty() { version } else { reference };
+    }
+}
+
+fn unescape(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = || u8::from_str_radix(text.get(at + 1..at + 3)?, 16).ok();
+        match bytes[at] {
+            b'+' => out.push(b' '),
+            b'%' => {
+                if let Some(byte) = hex() {
+                    out.push(byte);
+                    at += 2;
+                } else {
+                    out.push(b'%');
+                }
+            }
+            byte => out.push(byte),
+        }
+        at += 1;
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn strip_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let head = text.get(..prefix.len())?;
+    head.eq_ignore_ascii_case(prefix).then(|| &text[prefix.len()..])
+}
+
+fn extract_host(text: &str) -> Result<(String, &str), Error> {
+    let text = strip_ignoring_case(text, "git::").unwrap_or(text);
+    let (scheme, text) = SCHEMES
+        .iter()
+        .find_map(|s| strip_ignoring_case(text, s).map(|rest| (*s, rest)))
+        .unwrap_or(("", text));
+    let (user, text) = extract_user(text);
+    let lower = text.to_ascii_lowercase();
+    let github = lower.starts_with("github.com/") || lower.starts_with("github.com:");
+    let scp = scheme.is_empty() && (!user.is_empty() || github);
+    if scheme.is_empty() && !scp {
+        return Err(Error::new("failed to parse scheme"));
+    }
+    if scheme == "file://" {
+        return Ok((scheme.to_owned(), text));
+    }
+    let slash = text.find('/');
+    let colon = text.find(':').filter(|at| scp && *at > 0);
+    let cut = match (slash, colon) {
+        (None, _) if scp => text.find(':'),
+        (Some(s), Some(c)) if c < s => Some(c),
+        (s, _) => s,
+    };
+    let (host, rest) = cut.map_or((text, ""), |at| text.split_at(at + 1));
+    if github {
+        let host = if scheme.starts_with("ssh://") || !user.is_empty() {
+            format!("{user}github.com:")
+        } else {
+            "https://github.com/".to_owned()
+        };
+        return Ok((host, rest));
+    }
+    if host.is_empty() {
+        return Err(Error::new("failed to parse host segment"));
+    }
+    Ok((format!("{scheme}{user}{host}"), rest))
+}
+
+fn extract_user(text: &str) -> (&str, &str) {
+    let Some(at) = text.find('@') else { return ("", text) };
+    let name = &text[..at];
+    let good = name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    if good { text.split_at(at + 1) } else { ("", text) }
+}
+
+fn split_marked(text: &str) -> Option<(String, String)> {
+    if let Some(at) = text.find("_git/") {
+        let (head, tail) = text.split_at(at + "_git/".len());
+        let (name, path) = tail.split_once('/').unwrap_or((tail, ""));
+        return Some((format!("{head}{name}"), path.to_owned()));
+    }
+    if let Some((repo, path)) = text.split_once("//") {
+        return Some((repo.to_owned(), path.to_owned()));
+    }
+    let at = text.find(".git")? + ".git".len();
+    Some((text[..at].to_owned(), text[at..].to_owned()))
+}
+
+fn split_default(text: &str, all: bool) -> Option<(String, String)> {
+    if all {
+        return Some((text.to_owned(), String::new()));
+    }
+    let segments: Vec<&str> = text.split('/').collect();
+    (segments.len() >= 2).then(|| (segments[..2].join("/"), segments[2..].join("/")))
+}
+
+fn exits(path: &str) -> bool {
+    let mut depth = 0_i32;
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => depth -= 1,
+            _ => depth += 1,
+        }
+        if depth < 0 {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repositories_are_told_from_paths() {
+        for (text, clone, path, reference) in [
+            ("github.com/a/b//c/d?ref=v1", "https://github.com/a/b", "c/d", "v1"),
+            ("https://github.com/a/b/c?ref=v1&timeout=10", "https://github.com/a/b", "c", "v1"),
+            ("git@github.com:a/b.git/c", "git@github.com:a/b.git", "c", ""),
+            ("ssh://git@example.com:22/a/b//c", "ssh://git@example.com:22/a/b", "c", ""),
+            ("git::https://example.com/a/b.git//c?version=x", "https://example.com/a/b.git", "c", "x"),
+            ("file:///srv/repo.git//c", "file:///srv/repo.git", "c", ""),
+        ] {
+            let Ok(spec) = RepoSpec::parse(text) else { panic!("{text} is a repository") };
+            let got = (spec.clone_spec(), spec.path, spec.reference);
+            assert_eq!(got, (clone.to_owned(), path.to_owned(), reference.to_owned()), "{text}");
+        }
+        for text in ["../base", "base", "a/b/c", "a.yaml", "/abs"] {
+            assert!(RepoSpec::parse(text).is_err(), "{text}");
+        }
+    }
+}
