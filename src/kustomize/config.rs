@@ -11,7 +11,7 @@ use super::gvk::Gvk;
 use super::kustomization::from_yaml;
 use super::transform::Files;
 use super::types::{FieldSpec, FsSlice};
-use crate::yaml;
+use crate::yaml::{self, Node, Value};
 
 /// Objects of a kind and the fields that refer to them by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -98,8 +98,7 @@ impl Config {
         for path in paths {
             let (bytes, name) = files.load(path)?;
             let text = String::from_utf8_lossy(&bytes);
-            let node = yaml::read_v2_json_strict(&text, &yaml::Limits::default())
-                .map_err(|e| from_yaml(&e).at(&name, 0).context("reading configurations"))?;
+            let node = strict(&text).map_err(|e| e.at(&name, 0).context("reading configurations"))?;
             let mut config = Self::decode(&node, Mode::CONFIGURATION, "configuration")
                 .map_err(|e| e.at(&name, 0).context("reading configurations"))?;
             config.sort();
@@ -147,13 +146,45 @@ impl Config {
     /// [`Config::merge`] for shared configurations, which usually are one and the same.
     pub fn merge_shared(own: &Arc<Self>, other: &Arc<Self>) -> Result<Arc<Self>, Error> {
         let default = Self::default_config();
-        if Arc::ptr_eq(own, other) || Arc::ptr_eq(other, &default) && own.name_reference.len() >= default.name_reference.len() {
+        if Arc::ptr_eq(own, other)
+            || Arc::ptr_eq(other, &default) && own.name_reference.len() >= default.name_reference.len()
+        {
             return Ok(Arc::clone(own));
         }
-        if **own == Self::default() && Arc::ptr_eq(other, &default) || Arc::ptr_eq(own, &default) && own == other {
+        if **own == Self::default() && Arc::ptr_eq(other, &default)
+            || Arc::ptr_eq(own, &default) && own == other
+        {
             return Ok(Arc::clone(other));
         }
         own.merge(other).map(Arc::new)
+    }
+}
+
+/// Reads a file in which no key may come twice.
+fn strict(text: &str) -> Result<Node, Error> {
+    let limits = yaml::Limits::default();
+    for document in yaml::read_v2(text, &limits).map_err(|e| from_yaml(&e))?.iter().take(1) {
+        refuse_repeated_keys(document)?;
+    }
+    yaml::read_v2_json(text, &limits).map_err(|e| from_yaml(&e))
+}
+
+fn refuse_repeated_keys(node: &Node) -> Result<(), Error> {
+    match &node.value {
+        Value::Scalar(_) => Ok(()),
+        Value::Sequence(items) => items.iter().try_for_each(refuse_repeated_keys),
+        Value::Mapping(map) => {
+            let mut seen = std::collections::HashSet::new();
+            for entry in &map.entries {
+                if let Some(key) = entry.key.text().filter(|key| !seen.insert(*key)) {
+                    return Err(Error::new(format!("key \"{key}\" already set in map"))
+                        .at_line(entry.key.pos.line)
+                        .hint("remove one of the two"));
+                }
+                refuse_repeated_keys(&entry.value)?;
+            }
+            Ok(())
+        }
     }
 }
 
@@ -166,9 +197,8 @@ pub fn merge_all(list: &mut FsSlice, more: &[FieldSpec]) -> Result<(), Error> {
 pub fn merge_one(list: &mut FsSlice, spec: &FieldSpec) -> Result<(), Error> {
     match list.iter().find(|own| own.path == spec.path && own.gvk.view().is_selected(&spec.gvk)) {
         Some(own) if own.create != spec.create => {
-            Err(Error::new(format!("conflicting fieldspecs for '{}' of {}", spec.path, spec.gvk)).hint(
-                "the same field is listed with 'create: true' and without; give both the same value",
-            ))
+            Err(Error::new(format!("conflicting fieldspecs for '{}' of {}", spec.path, spec.gvk))
+                .hint("the same field is listed with 'create: true' and without; give both the same value"))
         }
         Some(_) => Ok(()),
         None => {

@@ -48,7 +48,7 @@ pub fn of_object(node: &Node) -> Result<String, Error> {
 }
 
 fn to_json(node: &Node) -> Result<String, Error> {
-    yaml::json::to_json(node).map_err(|e| Error::new(e.message.clone()).at_line(e.pos.line))
+    yaml::json::to_json(node, true).map_err(|e| Error::new(e.message.clone()).at_line(e.pos.line))
 }
 
 fn digest(json: &str) -> String {

@@ -179,9 +179,8 @@ pub fn read(text: &str, file: &str, folder: &str) -> Result<(Kustomization, Vec<
     let raw = Raw::decode(&node, Mode::KUSTOMIZATION, "kustomization")
         .map_err(|e| e.at(file, 0).context("invalid Kustomization"))?;
     let warnings = warnings(&node);
-    let empty = fields(&node).all(|(key, value)| {
-        is(key, "apiVersion") || is(key, "kind") || matches!(value, None | Some(false))
-    });
+    let empty = fields(&node)
+        .all(|(key, value)| is(key, "apiVersion") || is(key, "kind") || matches!(value, None | Some(false)));
     let Raw { api_version, k: mut out, bases, image_tags, config_maps, secrets, old_charts, .. } = raw;
     if out.kind.is_empty() {
         KUSTOMIZATION.clone_into(&mut out.kind);
@@ -245,8 +244,7 @@ fn fields(node: &Node) -> impl Iterator<Item = (&str, Option<bool>)> {
 }
 
 fn warnings(node: &Node) -> Vec<String> {
-    let present: Vec<&str> =
-        fields(node).filter(|(_, held)| held.is_some()).map(|(key, _)| key).collect();
+    let present: Vec<&str> = fields(node).filter(|(_, held)| held.is_some()).map(|(key, _)| key).collect();
     DEPRECATED
         .iter()
         .filter(|(old, _, _)| present.iter().any(|key| is(key, old)))
@@ -321,7 +319,12 @@ mod tests {
 
     #[test]
     fn a_number_where_text_is_wanted_is_an_error() {
-        assert!(parse("namePrefix: 1\n").unwrap_err().to_string().contains("kustomization.yaml:1: field 'namePrefix'"));
+        assert!(
+            parse("namePrefix: 1\n")
+                .unwrap_err()
+                .to_string()
+                .contains("kustomization.yaml:1: field 'namePrefix'")
+        );
     }
 
     #[test]

@@ -115,9 +115,8 @@ impl<'t> Loader<'t> {
 
     /// The tree path of what a kustomization writes as `path`.
     pub fn join(&self, path: &str) -> Result<String, Error> {
-        files::join(&self.root, path).ok_or_else(|| {
-            Error::of(Kind::NotFound, format!("'{path}' climbs above the top of the tree"))
-        })
+        files::join(&self.root, path)
+            .ok_or_else(|| Error::of(Kind::NotFound, format!("'{path}' climbs above the top of the tree")))
     }
 
     /// Reads what an entry of `resources` names.
@@ -250,9 +249,7 @@ impl Files for Loader<'_> {
 
 /// Whether `path` is `folder` or inside it.
 fn is_below(path: &str, folder: &str) -> bool {
-    folder.is_empty()
-        || path == folder
-        || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+    folder.is_empty() || path == folder || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// Whether an entry is a URL that may be a file.

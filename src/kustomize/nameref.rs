@@ -154,7 +154,11 @@ impl Candidate {
             version: id.gvk.version.to_owned(),
             prev: res.build.prev.clone(),
             lineage,
-            at: if res.file.is_empty() { String::new() } else { format!(" ({}:{})", res.file, res.node.pos.line) },
+            at: if res.file.is_empty() {
+                String::new()
+            } else {
+                format!(" ({}:{})", res.file, res.node.pos.line)
+            },
         }
     }
 
@@ -229,14 +233,17 @@ impl Candidates {
         let role_ref = if field.spec.path.ends_with("roleRef/name") { role_ref(&res.node) } else { None };
         let search = Search { all: self, referrer, field, role_ref };
         let mut shares = Shares::default();
-        let spec = FieldSpec { create: field.spec.create, gvk: Gvk::default(), path: field.spec.path.clone() };
-        fieldspec::apply_unchecked(&mut res.node, &spec, Create::Never, &mut |node| search.set(node, &mut shares))
-            .map_err(|e| {
-                e.at(&res.file, 0).context(format!(
-                    "updating name reference in '{}' field of '{}'",
-                    field.spec.path, referrer.shown
-                ))
-            })?;
+        let spec =
+            FieldSpec { create: field.spec.create, gvk: Gvk::default(), path: field.spec.path.clone() };
+        fieldspec::apply_unchecked(&mut res.node, &spec, Create::Never, &mut |node| {
+            search.set(node, &mut shares)
+        })
+        .map_err(|e| {
+            e.at(&res.file, 0).context(format!(
+                "updating name reference in '{}' field of '{}'",
+                field.spec.path, referrer.shown
+            ))
+        })?;
         shares.settle(&mut res.node);
         Ok(())
     }
@@ -269,8 +276,10 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn set(&self, node: &mut Node, shares: &mut Shares) -> Result<(), Error> {
+        if node.is_null() {
+            return Ok(());
+        }
         match &mut node.value {
-            _ if node.is_null() => Ok(()),
             Value::Scalar(_) => self.set_scalar(node, shares),
             Value::Mapping(_) => self.set_mapping(node, shares),
             Value::Sequence(list) => {

@@ -169,11 +169,6 @@ impl ResMap {
 
     /// Appends all; an equal current identity is an error.
     pub fn append_all(&mut self, other: Self) -> Result<(), Error> {
-        if self.list.is_empty() && self.index.is_none() && other.index.is_some() {
-            // The other map proved already that its identities differ.
-            *self = other;
-            return Ok(());
-        }
         other.list.into_iter().try_for_each(|res| self.append(res))
     }
 

@@ -30,7 +30,13 @@ fn by_kind(m: &mut ResMap, options: Option<&LegacySortOptions>) -> Result<(), Er
         .map(|res| {
             let id = res.cur_id();
             let rank = ranks.get(id.gvk.kind).copied().unwrap_or(0);
-            let key = Key { rank, gvk: id.gvk.stable_text(), is_namespace: id.gvk.kind == "Namespace", group_empty: id.gvk.group.is_empty(), id: id_text(&id) };
+            let key = Key {
+                rank,
+                gvk: id.gvk.stable_text(),
+                is_namespace: id.gvk.kind == "Namespace",
+                group_empty: id.gvk.group.is_empty(),
+                id: id_text(&id),
+            };
             (key, res)
         })
         .collect();
@@ -72,11 +78,8 @@ impl Key {
         }
         let by_rank = self.rank.cmp(&other.rank);
         // The core Namespace comes before kinds of the same name in other groups, against the order of the texts.
-        let core_first =
-            self.is_namespace && other.is_namespace && (self.group_empty || other.group_empty);
-        by_rank.then_with(|| {
-            if core_first { other.gvk.cmp(&self.gvk) } else { self.gvk.cmp(&other.gvk) }
-        })
+        let core_first = self.is_namespace && other.is_namespace && (self.group_empty || other.group_empty);
+        by_rank.then_with(|| if core_first { other.gvk.cmp(&self.gvk) } else { self.gvk.cmp(&other.gvk) })
     }
 }
 
