@@ -27,6 +27,7 @@ pub mod ui;
 mod check;
 mod completions;
 mod folder;
+mod kustomize;
 mod render;
 mod schema;
 
@@ -65,6 +66,8 @@ enum Command {
     Render(render::Args),
     /// Print the JSON Schema of a configuration file.
     Schema(schema::Args),
+    /// Build kustomizations as the original does.
+    Kustomize(kustomize::Args),
     /// Print a completion script for a shell.
     Completions(completions::Args),
 }
@@ -73,6 +76,7 @@ impl Command {
     fn run(self, ui: &mut Ui) -> Result<Exit, CommandError> {
         match self {
             Self::Check(args) => check::run(args, ui),
+            Self::Kustomize(args) => kustomize::run(args, ui),
             Self::Render(args) => render::run(args, ui),
             Self::Schema(args) => schema::run(args, ui),
             Self::Completions(args) => completions::run(args, &mut Cli::command(), ui),

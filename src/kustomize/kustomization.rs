@@ -329,6 +329,6 @@ mod tests {
 
     #[test]
     fn the_last_of_two_equal_keys_wins() {
-        assert_eq!(parse("namespace: x\nnamespace: y\n").unwrap().0.namespace, "y");
+        assert_eq!(parse("namespace: x\nnamespace: z\n").unwrap().0.namespace, "z");
     }
 }

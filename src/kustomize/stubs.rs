@@ -1,5 +1,5 @@
 //! Transformers that land next, named so that the pipeline can be built.
-#![allow(missing_docs, dead_code)]
+#![allow(missing_docs, dead_code, unreachable_pub, reason = "replaced by the real ones")]
 
 use super::error::Error;
 use super::resmap::ResMap;

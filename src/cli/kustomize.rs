@@ -1,0 +1,180 @@
+//! `retune kustomize build [DIR]`: prints what `kustomize build` of v5.8.1 prints, with its flags.
+//!
+//! Flags that only concern external programs and containers are accepted and said to be without effect, because scripts
+//! pass them; a kustomization that would run one is an error of the build.
+
+use std::path::{Path, PathBuf};
+
+use super::{CommandError, ErrorKind, Exit, Ui};
+use crate::kustomize::{self, HelmOptions, Options, output};
+use crate::source::disk::DiskTree;
+
+/// Arguments of `retune kustomize`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Sub,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Sub {
+    /// Build a kustomization: the bytes that `kustomize build` prints.
+    Build(Box<BuildArgs>),
+}
+
+/// Which files may be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Restriction {
+    /// Only files in or below the kustomization's folder.
+    #[value(name = "LoadRestrictionsRootOnly")]
+    RootOnly,
+    /// Any file.
+    #[value(name = "LoadRestrictionsNone", alias = "none")]
+    None,
+}
+
+/// The deprecated order flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Reorder {
+    /// By kind.
+    Legacy,
+    /// As accumulated.
+    None,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: retune kustomize build overlays/production -o out.yaml")]
+#[allow(clippy::struct_excessive_bools, reason = "they are kustomize's flags")]
+struct BuildArgs {
+    /// Folder with the kustomization.
+    #[arg(default_value = ".")]
+    dir: String,
+    /// Write to this file, or one file for each resource into this folder.
+    #[arg(short, long, value_name = "PATH")]
+    output: Option<PathBuf>,
+    /// Which files kustomizations may read.
+    #[arg(long, value_enum, default_value = "LoadRestrictionsRootOnly", value_name = "WHICH")]
+    load_restrictor: Restriction,
+    /// Order of the output if the kustomization does not say (deprecated: use sortOptions).
+    #[arg(long, value_enum)]
+    reorder: Option<Reorder>,
+    /// Allow helmCharts.
+    #[arg(long)]
+    enable_helm: bool,
+    /// Not used: charts are rendered natively.
+    #[arg(long, value_name = "PATH")]
+    helm_command: Option<String>,
+    /// Kubernetes API versions for charts.
+    #[arg(long, value_name = "VERSION")]
+    helm_api_versions: Vec<String>,
+    /// Kubernetes version for charts.
+    #[arg(long, value_name = "VERSION", default_value = "", hide_default_value = true)]
+    helm_kube_version: String,
+    /// Debug output of charts.
+    #[arg(long)]
+    helm_debug: bool,
+    /// Allow plugins. External ones are not supported and remain an error.
+    #[arg(long)]
+    enable_alpha_plugins: bool,
+    /// Add the label app.kubernetes.io/managed-by (deprecated: use buildMetadata).
+    #[arg(long)]
+    enable_managedby_label: bool,
+    /// Without effect: environment of functions.
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    env: Vec<String>,
+    /// Without effect: user of functions.
+    #[arg(long)]
+    as_current_user: bool,
+    /// Without effect: network access of functions.
+    #[arg(long)]
+    network: bool,
+    /// Without effect: network of functions.
+    #[arg(long, value_name = "NAME")]
+    network_name: Option<String>,
+    /// Without effect: mounts of functions.
+    #[arg(long, value_name = "MOUNT")]
+    mount: Vec<String>,
+}
+
+impl BuildArgs {
+    fn without_effect(&self) -> Vec<&'static str> {
+        let given = [
+            ("--env", !self.env.is_empty()),
+            ("--as-current-user", self.as_current_user),
+            ("--network", self.network),
+            ("--network-name", self.network_name.is_some()),
+            ("--mount", !self.mount.is_empty()),
+            ("--helm-command", self.helm_command.is_some()),
+        ];
+        given.into_iter().filter_map(|(flag, given)| given.then_some(flag)).collect()
+    }
+}
+
+pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
+    let Sub::Build(args) = args.command;
+    build(&args, ui).map_err(|e| if e.kind == ErrorKind::BrokenPipe { e } else { e.with_code(1) })
+}
+
+fn build(args: &BuildArgs, ui: &mut Ui) -> Result<Exit, CommandError> {
+    for flag in args.without_effect() {
+        ui.warn(&format!("{flag} is not supported: retune runs no programs or containers"))?;
+    }
+    let tree = DiskTree::open("/")?;
+    let options = Options {
+        restricted: args.load_restrictor == Restriction::RootOnly,
+        alpha_plugins: args.enable_alpha_plugins,
+        managed_by_label: args.enable_managedby_label || managed_by_env(),
+        helm: HelmOptions {
+            enabled: args.enable_helm || args.enable_alpha_plugins,
+            engine: None,
+            kube_version: &args.helm_kube_version,
+            api_versions: &args.helm_api_versions,
+            debug: args.helm_debug,
+        },
+        remote: None,
+        shown_root: "/",
+        fifo: args.reorder == Some(Reorder::None),
+    };
+    let path = tree_path(&args.dir)?;
+    let built = kustomize::build(&tree, &path, &options).map_err(command_error)?;
+    for warning in &built.warnings {
+        ui.note(warning)?;
+    }
+    match &args.output {
+        Some(folder) if folder.is_dir() => {
+            for (name, text) in output::files(&built.resources).map_err(command_error)? {
+                write(&folder.join(name), &text)?;
+            }
+        }
+        Some(file) => write(file, &built.to_yaml().map_err(command_error)?)?,
+        None => ui.out().write_all(built.to_yaml().map_err(command_error)?.as_bytes())?,
+    }
+    Ok(Exit::Success)
+}
+
+/// The environment variable that the original reads for the managed-by label.
+fn managed_by_env() -> bool {
+    std::env::var_os("KUSTOMIZE_ENABLE_MANAGEDBY_LABEL").is_some_and(|v| v == "on")
+}
+
+/// The folder as a path from the file system's root; URLs stay as they are.
+fn tree_path(dir: &str) -> Result<String, CommandError> {
+    if !Path::new(dir).exists() && kustomize::repospec::RepoSpec::parse(dir).is_ok() {
+        return Ok(dir.to_owned());
+    }
+    let absolute = std::path::absolute(dir)?;
+    Ok(absolute.to_string_lossy().trim_start_matches('/').to_owned())
+}
+
+fn write(path: &Path, text: &str) -> Result<(), CommandError> {
+    std::fs::write(path, text).map_err(|e| CommandError::user(format!("{}: {e}", path.display())))
+}
+
+fn command_error(e: kustomize::Error) -> CommandError {
+    let hint = e.hint_text().map(str::to_owned);
+    let error = CommandError::user(e);
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
