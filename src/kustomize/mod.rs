@@ -17,6 +17,7 @@ pub mod crds;
 pub mod decode;
 pub mod defaults;
 pub mod error;
+pub mod fieldpath;
 pub mod fieldspec;
 pub mod generator;
 pub mod goregex;
@@ -24,41 +25,43 @@ pub mod gvk;
 pub mod hash;
 pub mod helm;
 pub mod iam;
-
+pub mod image;
+pub mod json6902;
 pub mod kustomization;
 pub mod kv;
-
+pub mod labels;
 pub mod labelselector;
 pub mod loader;
 pub mod merge;
 pub(crate) mod merge_list;
 pub mod name;
 pub mod nameref;
-
+pub mod namespace;
 pub mod origin;
 pub mod output;
-
+pub mod patch;
 mod pipeline;
 pub mod plugin;
 pub mod read;
-
+pub mod replacement;
+pub mod replicas;
 pub mod repospec;
 pub mod resmap;
 pub mod resource;
 pub mod scalar;
 pub mod schema;
 pub mod scope;
+pub mod select;
 mod session;
-mod stubs;
-use stubs as labels;
-use stubs as vars;
 pub mod share;
 pub mod sort;
 pub(crate) mod tables;
 pub mod transform;
 pub mod types;
-
+pub mod valueadd;
 pub mod variables;
+pub mod vars;
+pub(crate) mod yamltext;
 
 pub use error::Error;
 pub use helm::{Helm, HelmOptions};

@@ -3,14 +3,14 @@
 use super::accumulate::Target;
 use super::config::{Config, merge_all, merge_one};
 use super::error::Error;
+use super::image::Images;
+use super::labels::{Annotations, Labels};
 use super::name::{Affix, End};
+use super::namespace::Namespace;
 use super::origin::Origin;
-use super::stubs::Images;
-use super::stubs::Namespace;
-use super::stubs::Replacements;
-use super::stubs::Replicas;
-use super::stubs::{Annotations, Labels};
-use super::stubs::{Json6902, Patches, StrategicMerges};
+use super::patch::{Json6902, Patches, StrategicMerges};
+use super::replacement::Replacements;
+use super::replicas::Replicas;
 use super::transform::Transformer;
 use super::types::{FieldSpec, FsSlice, Label};
 

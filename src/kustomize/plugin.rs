@@ -9,22 +9,23 @@ use super::generator::{self, Generated};
 use super::hash;
 use super::helm::Inflation;
 use super::iam::IamPolicy;
+use super::image::Images;
 use super::kustomization::ObjectMeta;
+use super::labels::{Annotations, Labels};
 use super::loader::Loader;
 use super::name::{Affix, End};
+use super::namespace::Namespace;
+use super::patch::{Json6902, Patches, StrategicMerges};
+use super::replacement::Replacements;
+use super::replicas::Replicas;
 use super::resmap::ResMap;
 use super::resource::Resource;
-use super::stubs::Replacements;
-use super::stubs::Replicas;
-use super::stubs::ValueAdd;
-use super::stubs::{Annotations, Labels};
-use super::stubs::{Images, Namespace};
-use super::stubs::{Json6902, Patches, StrategicMerges};
 use super::transform::{Ctx, Transformer};
 use super::types::{
     FsSlice, GeneratorArgs, HelmChart, HelmGlobals, Image, Patch, PatchArgs, ReplacementField, Replica,
     Selector, StringMap,
 };
+use super::valueadd::ValueAdd;
 use crate::yaml::{self, Node};
 
 /// A plugin ready to run.
