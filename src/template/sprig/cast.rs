@@ -38,7 +38,21 @@ fn float_to_int(f: f64) -> i64 {
 
 /// `strconv.ParseInt(s, 0, 64)`: base by prefix, underscores between digits.
 fn parse_int(s: &str) -> Option<i64> {
-    num::parse_int(s, 0)
+    if !s.contains('_') {
+        return num::parse_int(s, 0);
+    }
+    // An underscore stands between digits or after a base prefix, and only where there is a prefix or a leading zero.
+    let digits = s.strip_prefix(['+', '-']).unwrap_or(s).as_bytes();
+    let prefixed = digits.len() > 1 && digits[0] == b'0' && matches!(digits[1] | 0x20, b'b' | b'o' | b'x');
+    let start = if prefixed { 2 } else { 0 };
+    let alone = |at: usize| {
+        let before = at.checked_sub(1).map(|b| digits[b]);
+        let after = digits.get(at + 1);
+        let opens = prefixed && at == start;
+        (opens || before.is_some_and(|b| b.is_ascii_hexdigit())) && after.is_some_and(u8::is_ascii_hexdigit)
+    };
+    let fits = (start..digits.len()).filter(|at| digits[*at] == b'_').all(alone);
+    if fits { num::parse_int(&s.replace('_', ""), 0) } else { None }
 }
 
 /// A trailing `.0…` is dropped.

@@ -10,19 +10,29 @@
 
 mod args;
 mod cast;
+mod certs;
+mod crypto;
+mod dates;
 mod decimal;
 mod defaults;
+mod der;
 mod dicts;
+mod duration;
 mod encoding;
+mod gotime;
 mod host;
 mod json;
+mod keys;
+mod layout;
 mod lists;
 mod math;
 mod merge;
 mod paths;
+mod pem;
 mod reflection;
 mod regexes;
 mod strings;
+mod urls;
 mod versions;
 mod words;
 
@@ -44,7 +54,12 @@ pub fn register(registry: &mut Registry) {
         regexes::TABLE,
         reflection::TABLE,
         paths::TABLE,
+        urls::TABLE,
         versions::TABLE,
+        certs::TABLE,
+        crypto::TABLE,
+        dates::TABLE,
+        duration::TABLE,
         host::TABLE,
     ] {
         registry.add_all(table);
