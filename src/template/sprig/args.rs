@@ -28,6 +28,9 @@ pub(super) const fn variadic(params: &'static [Type], result: Type) -> Signature
     Signature::variadic(params, result)
 }
 
+/// The longest text that one value is printed as.
+const LONGEST: usize = 64 << 20;
+
 /// What Go says when a nil interface's type is asked for its kind.
 pub(super) const NIL_POINTER: &str = "runtime error: invalid memory address or nil pointer dereference";
 
@@ -75,26 +78,31 @@ fn byte(b: u8) -> Value {
 }
 
 /// `fmt.Sprintf("%v", v)`.
-pub(super) fn display(v: &Value) -> Vec<u8> {
-    v.text().map_or_else(|| v.type_name().as_bytes().to_vec(), |t| t.as_bytes().to_vec())
+///
+/// # Errors
+/// The value is nested too deeply (a map that contains itself) or its text too long.
+pub(super) fn display(v: &Value) -> Result<Vec<u8>, FuncError> {
+    let mut out = Vec::new();
+    crate::template::fmt::append(&mut out, v, LONGEST)?;
+    Ok(out)
 }
 
 /// sprig's `strval`: strings and bytes as they are, errors and stringers by their text, the rest as `%v`.
-pub(super) fn strval(v: &Value) -> Value {
-    match v {
+pub(super) fn strval(v: &Value) -> FuncResult {
+    Ok(match v {
         Value::Str(_) | Value::Raw(_) => v.clone(),
         Value::Bytes(b) => Value::from_bytes(b),
-        _ => display(v).into(),
-    }
+        _ => display(v)?.into(),
+    })
 }
 
 /// sprig's `strslice`: what `join`, `toStrings` and `sortAlpha` work on.
-pub(super) fn strings(v: &Value) -> Vec<Value> {
+pub(super) fn strings(v: &Value) -> Result<Vec<Value>, FuncError> {
     match v {
-        Value::Nil => Vec::new(),
+        Value::Nil => Ok(Vec::new()),
         _ => match items(v, "") {
             Ok(list) => list.iter().filter(|v| !matches!(v, Value::Nil)).map(strval).collect(),
-            Err(_) => vec![strval(v)],
+            Err(_) => Ok(vec![strval(v)?]),
         },
     }
 }

@@ -176,7 +176,7 @@ fn read_signer(der_bytes: &[u8]) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
 }
 
 fn shown(v: &Value) -> String {
-    String::from_utf8_lossy(&display(v)).into_owned()
+    display(v).map_or_else(|e| e.to_string(), |text| String::from_utf8_lossy(&text).into_owned())
 }
 
 /// Subject alternative names: DNS names first, then addresses, as Go orders them.
@@ -304,7 +304,7 @@ mod tests {
     fn exec(seed: u8) -> Exec {
         let randomness = Randomness::Stable { seed: [seed; 32], release: "test".into() };
         let host = Host::new(randomness, (1_700_000_000, 0), Rc::new(()));
-        Exec::new(Default::default(), Default::default(), Rc::new(host))
+        Exec::new(crate::template::Set::new(Rc::default()), Default::default(), Rc::new(host))
     }
 
     fn cert(v: &Value) -> (String, String) {

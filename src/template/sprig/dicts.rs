@@ -13,7 +13,7 @@ use std::rc::Rc;
 fn dict(_: &mut Exec, a: &[Value]) -> FuncResult {
     let mut entries = Entries::new();
     for pair in a.chunks(2) {
-        let key = strval(&pair[0]);
+        let key = strval(&pair[0])?;
         entries.insert(text(&key).into(), pair.get(1).cloned().unwrap_or_else(|| "".into()));
     }
     Ok(Value::typed_map(Type::DICT, entries))

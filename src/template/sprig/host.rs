@@ -62,11 +62,14 @@ impl Host {
     }
 
     /// Random bytes for a call of `function` with `args`, made by the templates of `chain` (outermost first).
-    pub fn draw(&self, chain: &[Rc<str>], function: &str, args: &[Value]) -> Draw {
+    ///
+    /// # Errors
+    /// An argument cannot be printed.
+    pub fn draw(&self, chain: &[Rc<str>], function: &str, args: &[Value]) -> Result<Draw, FuncError> {
         let Randomness::Stable { seed, release } = &self.randomness else {
             let mut key = [0; 32];
             self.stream.borrow_mut().fill_bytes(&mut key);
-            return Draw(ChaCha20Rng::from_seed(key));
+            return Ok(Draw(ChaCha20Rng::from_seed(key)));
         };
         let mut hash = Sha256::new();
         let mut part = |bytes: &[u8]| {
@@ -82,14 +85,14 @@ impl Host {
         part(function.as_bytes());
         for arg in args {
             part(arg.type_name().as_bytes());
-            part(&super::args::display(arg));
+            part(&super::args::display(arg)?);
         }
         let place: [u8; 32] = hash.finalize().into();
         let mut occurrences = self.occurrences.borrow_mut();
         let count = occurrences.entry(place).or_default();
         let key = Sha256::new().chain_update(place).chain_update(count.to_be_bytes()).finalize();
         *count += 1;
-        Draw(ChaCha20Rng::from_seed(key.into()))
+        Ok(Draw(ChaCha20Rng::from_seed(key.into())))
     }
 }
 
@@ -122,7 +125,7 @@ impl Draw {
 /// The render was started without a [`Host`].
 pub(super) fn draw(exec: &Exec, function: &str, args: &[Value]) -> Result<Draw, FuncError> {
     let host = exec.host::<Host>().ok_or("this render has no source of random numbers")?;
-    Ok(host.draw(exec.chain(), function, args))
+    host.draw(exec.chain(), function, args)
 }
 
 /// The most characters a random function gives in one call.

@@ -58,7 +58,7 @@ fn initial(_: &mut Exec, a: &[Value]) -> FuncResult {
 
 fn sort_alpha(_: &mut Exec, a: &[Value]) -> FuncResult {
     let is_list = items(&a[0], "").is_ok();
-    let mut list = if is_list { strings(&a[0]) } else { vec![strval(&a[0])] };
+    let mut list = if is_list { strings(&a[0])? } else { vec![strval(&a[0])?] };
     list.sort_by(|x, y| x.bytes().cmp(&y.bytes()));
     Ok(Value::typed_list(Type::STRINGS, list))
 }

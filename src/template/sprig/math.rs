@@ -81,7 +81,7 @@ fn round(_: &mut Exec, a: &[Value]) -> FuncResult {
 }
 
 fn to_decimal(_: &mut Exec, a: &[Value]) -> FuncResult {
-    let shown = String::from_utf8(display(&a[0])).unwrap_or_default();
+    let shown = String::from_utf8_lossy(&display(&a[0])?).into_owned();
     Ok(Value::int64(i64::from_str_radix(&shown, 8).unwrap_or(0)))
 }
 

@@ -5,6 +5,7 @@ use sha2::{Digest as _, Sha256, Sha512};
 use super::args::{
     A, B, Entry, FuncResult, I, S, bytes, display, fixed, int, strings, strval, text, variadic,
 };
+use crate::template::error::FuncError;
 use crate::template::exec::Exec;
 use crate::template::types::Type;
 use crate::template::value::{Entries, Value};
@@ -80,8 +81,8 @@ fn trim_all(a: &[Value]) -> Value {
 
 fn quote(_: &mut Exec, a: &[Value]) -> FuncResult {
     let quoted = a.iter().filter(|v| !matches!(v, Value::Nil));
-    let quoted: Vec<String> = quoted.map(|v| crate::template::strconv::quote(bytes(&strval(v)))).collect();
-    Ok(quoted.join(" ").into())
+    let quoted = quoted.map(|v| Ok(crate::template::strconv::quote(bytes(&strval(v)?))));
+    Ok(quoted.collect::<Result<Vec<String>, FuncError>>()?.join(" ").into())
 }
 
 fn squote(_: &mut Exec, a: &[Value]) -> FuncResult {
@@ -91,15 +92,15 @@ fn squote(_: &mut Exec, a: &[Value]) -> FuncResult {
             out.push(b' ');
         }
         out.push(b'\'');
-        out.extend(display(v));
+        out.extend(display(v)?);
         out.push(b'\'');
     }
     Ok(out.into())
 }
 
 fn cat(_: &mut Exec, a: &[Value]) -> FuncResult {
-    let parts: Vec<Vec<u8>> = a.iter().filter(|v| !matches!(v, Value::Nil)).map(display).collect();
-    Ok(parts.join(&b' ').into())
+    let parts = a.iter().filter(|v| !matches!(v, Value::Nil)).map(display);
+    Ok(parts.collect::<Result<Vec<_>, _>>()?.join(&b' ').into())
 }
 
 fn indented(exec: &mut Exec, spaces: i64, s: &Value, lead: &str) -> FuncResult {
@@ -163,7 +164,7 @@ fn numbered(parts: Vec<String>) -> Value {
 }
 
 fn join(exec: &mut Exec, a: &[Value]) -> FuncResult {
-    let parts = strings(&a[1]);
+    let parts = strings(&a[1])?;
     let size: usize = parts.iter().map(|p| bytes(p).len() + bytes(&a[0]).len()).sum();
     exec.check_text(size)?;
     let parts: Vec<&[u8]> = parts.iter().map(bytes).collect();
@@ -219,8 +220,8 @@ pub(super) const TABLE: &[Entry] = &[
     ("nindent", fixed(&[I, S], S), |x, a| indented(x, int(&a[0]), &a[1], "\n")),
     ("replace", fixed(&[S, S, S], S), replace),
     ("plural", fixed(&[S, S, I], S), |_, a| Ok(a[usize::from(int(&a[2]) != 1)].clone())),
-    ("toString", fixed(&[A], S), |_, a| Ok(strval(&a[0]))),
-    ("toStrings", fixed(&[A], STRINGS), |_, a| Ok(Value::typed_list(STRINGS, strings(&a[0])))),
+    ("toString", fixed(&[A], S), |_, a| strval(&a[0])),
+    ("toStrings", fixed(&[A], STRINGS), |_, a| Ok(Value::typed_list(STRINGS, strings(&a[0])?))),
     ("split", fixed(&[S, S], Type::STRING_MAP), |_, a| Ok(numbered(split_n(&text(&a[1]), &text(&a[0]), -1)))),
     ("splitn", fixed(&[S, I, S], Type::STRING_MAP), |_, a| {
         Ok(numbered(split_n(&text(&a[2]), &text(&a[0]), int(&a[1]))))
