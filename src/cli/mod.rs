@@ -27,6 +27,7 @@ pub mod ui;
 mod check;
 mod completions;
 mod folder;
+mod helm;
 mod kustomize;
 mod render;
 mod schema;
@@ -68,6 +69,8 @@ enum Command {
     Schema(schema::Args),
     /// Build kustomizations as the original does.
     Kustomize(kustomize::Args),
+    /// Charts, as Helm renders them.
+    Helm(helm::Args),
     /// Print a completion script for a shell.
     Completions(completions::Args),
 }
@@ -79,6 +82,7 @@ impl Command {
             Self::Kustomize(args) => kustomize::run(args, ui),
             Self::Render(args) => render::run(args, ui),
             Self::Schema(args) => schema::run(args, ui),
+            Self::Helm(args) => helm::run(args, ui),
             Self::Completions(args) => completions::run(args, &mut Cli::command(), ui),
         }
     }

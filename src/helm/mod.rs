@@ -30,5 +30,5 @@ pub use capabilities::KubeVersion;
 pub use chart::Chart;
 pub use error::Error;
 pub use manifest::{Hook, HookEvent, Manifest};
-pub use render::{Crd, OutputOptions, Randomness, Release, ReleaseOptions, render};
+pub use render::{Crd, OutputOptions, Randomness, Release, ReleaseOptions, name_from_template, render};
 pub use values::ValueFlags;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use serde_json::{Map, Value as Json};
 
 use crate::template::semver::is_compatible;
-use crate::template::{Limits, Value, sprig};
+use crate::template::{Exec, Limits, Registry, Set, Value, sprig};
 
 use super::capabilities::{self, KubeVersion};
 use super::chart::{Chart, is_crd_file};
@@ -168,14 +168,8 @@ pub fn render(chart: &Chart, options: &ReleaseOptions, values: &Map<String, Json
         ]),
         capabilities: capabilities::value(&options.kube_version, &options.api_versions),
     };
-    let randomness = match &options.randomness {
-        Randomness::Random { entropy } => sprig::Randomness::Random { entropy: *entropy },
-        Randomness::Stable { seed, scope } => sprig::Randomness::Stable {
-            seed: *seed,
-            release: Rc::from(format!("{scope}/{}/{}", options.namespace, options.name)),
-        },
-    };
-    let host = sprig::Host::new(randomness, options.now, Rc::new(()));
+    let release = format!("{}/{}", options.namespace, options.name);
+    let host = host(&options.randomness, options.now, &release);
     let mut files = engine::run(&root, &all, &shared, funcs::registry(None), host, options.limits)?;
     let notes = take_notes(&mut files, &root.name, options.subchart_notes);
     let (manifests, hooks) = manifest::sort(&files, &mut warnings)?;
@@ -190,6 +184,34 @@ pub fn render(chart: &Chart, options: &ReleaseOptions, values: &Map<String, Json
         notes,
         warnings,
     })
+}
+
+fn host(randomness: &Randomness, now: (i64, u32), release: &str) -> sprig::Host {
+    let randomness = match randomness {
+        Randomness::Random { entropy } => sprig::Randomness::Random { entropy: *entropy },
+        Randomness::Stable { seed, scope } => {
+            sprig::Randomness::Stable { seed: *seed, release: Rc::from(format!("{scope}/{release}")) }
+        }
+    };
+    sprig::Host::new(randomness, now, Rc::new(()))
+}
+
+/// A release's name from `--name-template`.
+///
+/// # Errors
+/// The text is not a template, or it fails.
+pub fn name_from_template(text: &str, randomness: &Randomness, now: (i64, u32)) -> Result<String, Error> {
+    const NAME: &str = "name-template";
+    let mut registry = Registry::new();
+    sprig::register(&mut registry);
+    let mut set = Set::new(Rc::new(registry));
+    set.parse(NAME, text).map_err(|e| Error::Template(e.to_string()))?;
+    let host = Rc::new(host(randomness, now, NAME));
+    let mut out = Vec::new();
+    Exec::new(set, Limits::default(), host)
+        .run(NAME, Value::Nil, &mut out)
+        .map_err(|e| Error::Template(e.to_string()))?;
+    Ok(String::from_utf8_lossy(&out).into_owned())
 }
 
 /// A DNS subdomain of at most 53 characters.

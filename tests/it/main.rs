@@ -2,6 +2,7 @@
 
 #[cfg(feature = "syncer")]
 mod controlplane;
+mod helm;
 mod purity;
 #[cfg(feature = "syncer")]
 mod support;

@@ -1,0 +1,268 @@
+//! `retune helm template`: the drop-in for Helm's command of that name, without child processes and without a cluster.
+//!
+//! Charts are read from disk as Helm reads them: symbolic links are followed wherever they lead. Chart references
+//! that need the network are refused; `retune lock` fetches charts.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::Subcommand;
+
+use crate::files::{EntryKind, FileTree, TreeError};
+use crate::helm::{self, Chart, KubeVersion, OutputOptions, Randomness, ReleaseOptions, ValueFlags};
+
+use super::{CommandError, Exit, Ui};
+
+/// Arguments of `retune helm`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Render a chart's templates and print them, as `helm template` does.
+    Template(Box<Template>),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example: retune helm template keystone ./charts/keystone -n openstack -f values.yaml"
+)]
+struct Template {
+    /// The release's name and the chart, or the chart alone: a folder or a packaged chart (.tgz).
+    #[arg(required = true, num_args = 1..=2, value_names = ["NAME", "CHART"])]
+    name_and_chart: Vec<String>,
+    /// The release's namespace.
+    #[arg(short, long, default_value = "default", env = "HELM_NAMESPACE")]
+    namespace: String,
+    /// Values in a YAML file; - is stdin.
+    #[arg(short = 'f', long = "values", value_name = "FILE", value_delimiter = ',')]
+    values: Vec<String>,
+    /// Values on the command line: key1=val1,key2=val2.
+    #[arg(long, value_name = "VALUES", allow_hyphen_values = true)]
+    set: Vec<String>,
+    /// The same, always as text.
+    #[arg(long, value_name = "VALUES", allow_hyphen_values = true)]
+    set_string: Vec<String>,
+    /// The same, the values being paths of files with the text.
+    #[arg(long, value_name = "VALUES")]
+    set_file: Vec<String>,
+    /// The same, the values being JSON.
+    #[arg(long, value_name = "VALUES")]
+    set_json: Vec<String>,
+    /// One key and its text, taken as it is.
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    set_literal: Vec<String>,
+    /// Print only what these templates gave (paths without the chart's name; * and ? allowed).
+    #[arg(short, long, value_name = "TEMPLATE")]
+    show_only: Vec<String>,
+    /// Print the files of crds/ too.
+    #[arg(long)]
+    include_crds: bool,
+    /// Leave out test hooks.
+    #[arg(long)]
+    skip_tests: bool,
+    /// Leave out all hooks.
+    #[arg(long)]
+    no_hooks: bool,
+    /// Set .Release.IsUpgrade instead of .Release.IsInstall.
+    #[arg(long)]
+    is_upgrade: bool,
+    /// The Kubernetes version in .Capabilities.
+    #[arg(long, value_name = "VERSION")]
+    kube_version: Option<String>,
+    /// More API versions in .Capabilities.
+    #[arg(short, long, value_name = "VERSION", value_delimiter = ',')]
+    api_versions: Vec<String>,
+    /// A template of the release's name.
+    #[arg(long, value_name = "TEMPLATE")]
+    name_template: Option<String>,
+    /// Accepted as in Helm; without a name the release is called release-name.
+    #[arg(short, long)]
+    generate_name: bool,
+    /// Do not check values.schema.json.
+    #[arg(long)]
+    skip_schema_validation: bool,
+    /// Accepted as in Helm: template never installs CRDs.
+    #[arg(long)]
+    skip_crds: bool,
+}
+
+pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
+    let Command::Template(args) = args.command;
+    template(*args, ui).map_err(|e| e.with_code(1))
+}
+
+fn template(args: Template, ui: &mut Ui) -> Result<Exit, CommandError> {
+    let randomness = Randomness::Random { entropy: entropy()? };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(CommandError::internal)?;
+    let now = (i64::try_from(now.as_secs()).unwrap_or(i64::MAX), now.subsec_nanos());
+    let (name, chart) = match args.name_and_chart.as_slice() {
+        [name, chart] => {
+            if args.generate_name {
+                return Err(CommandError::cli("cannot set --generate-name and also specify a name"));
+            }
+            if args.name_template.is_some() {
+                return Err(CommandError::cli("cannot set --name-template and also specify a name"));
+            }
+            (name.clone(), chart)
+        }
+        [chart, ..] => match &args.name_template {
+            Some(text) => {
+                (helm::name_from_template(text, &randomness, now).map_err(CommandError::user)?, chart)
+            }
+            None => ("release-name".to_owned(), chart),
+        },
+        [] => return Err(CommandError::cli("name a chart")),
+    };
+    let chart_path = chart.trim().to_owned();
+    if !Path::new(&chart_path).exists() {
+        return Err(remote(&chart_path));
+    }
+    let flags = ValueFlags {
+        files: args.values.iter().map(|p| Ok((p.clone(), text(p)?))).collect::<Result<_, CommandError>>()?,
+        json: args.set_json,
+        set: args.set,
+        set_string: args.set_string,
+        set_file: args.set_file,
+        set_literal: args.set_literal,
+    };
+    let read = |path: &str| text(path).map_err(|e| e.error.to_string());
+    let values = flags.merge(&read).map_err(CommandError::user)?;
+    let chart = load(&chart_path)?;
+    let kube_version = match &args.kube_version {
+        Some(text) => KubeVersion::parse(text).map_err(CommandError::user)?,
+        None => KubeVersion::default(),
+    };
+    let options = ReleaseOptions {
+        is_upgrade: args.is_upgrade,
+        kube_version,
+        api_versions: args.api_versions,
+        skip_schema_validation: args.skip_schema_validation,
+        randomness,
+        now,
+        ..ReleaseOptions::new(name, args.namespace)
+    };
+    let release = helm::render(&chart, &options, &values).map_err(CommandError::user)?;
+    for warning in &release.warnings {
+        ui.warn(warning)?;
+    }
+    let output = OutputOptions {
+        include_crds: args.include_crds,
+        skip_tests: args.skip_tests,
+        no_hooks: args.no_hooks,
+        show_only: args.show_only,
+    };
+    let printed = release.to_template_output(&output).map_err(CommandError::user)?;
+    ui.out().write_all(printed.as_bytes())?;
+    Ok(Exit::Success)
+}
+
+fn load(path: &str) -> Result<Chart, CommandError> {
+    let root = PathBuf::from(path);
+    if root.is_dir() {
+        return Chart::load(&Folder(root), "")
+            .map_err(|e| CommandError::user(format!("chart {path:?}: {e}")));
+    }
+    let bytes = fs::read(&root).map_err(|e| CommandError::user(format!("{path}: {e}")))?;
+    Chart::load_archive(&bytes).map_err(|e| CommandError::user(format!("{path}: {e}")))
+}
+
+fn remote(reference: &str) -> CommandError {
+    let hint = "name a chart's folder or a .tgz file; charts of repositories are fetched by `retune lock`";
+    if reference.contains("://") {
+        return CommandError::user(format!("{reference}: charts are not fetched by this command")).hint(hint);
+    }
+    CommandError::user(format!("path {reference:?} not found")).hint(hint)
+}
+
+fn text(path: &str) -> Result<String, CommandError> {
+    if path.contains("://") {
+        return Err(CommandError::user(format!("{path}: values are read from local files only")));
+    }
+    let mut bytes = Vec::new();
+    if path.trim() == "-" {
+        std::io::stdin().read_to_end(&mut bytes)?;
+    } else {
+        bytes = fs::read(path).map_err(|e| CommandError::user(format!("{path}: {e}")))?;
+    }
+    String::from_utf8(bytes).map_err(|e| CommandError::user(format!("{path}: not UTF-8: {e}")))
+}
+
+/// 32 random bytes for the functions that draw.
+fn entropy() -> Result<[u8; 32], CommandError> {
+    let mut bytes = [0; 32];
+    fs::File::open("/dev/urandom")
+        .and_then(|mut f| f.read_exact(&mut bytes))
+        .map_err(|e| CommandError::internal(format!("/dev/urandom: {e}")))?;
+    Ok(bytes)
+}
+
+/// A folder whose links are followed by the operating system.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn at(&self, path: &str) -> PathBuf {
+        if path.is_empty() { self.0.clone() } else { self.0.join(path) }
+    }
+}
+
+fn kind_of(meta: &fs::Metadata) -> Option<EntryKind> {
+    if meta.is_dir() {
+        Some(EntryKind::Dir)
+    } else if meta.is_file() {
+        Some(EntryKind::File)
+    } else {
+        None
+    }
+}
+
+fn refused(path: &str, error: &std::io::Error) -> TreeError {
+    TreeError::Refused { path: path.to_owned(), reason: error.to_string() }
+}
+
+impl FileTree for Folder {
+    fn resolve(&self, path: &str) -> Result<Option<(String, EntryKind)>, TreeError> {
+        match fs::metadata(self.at(path)) {
+            Ok(meta) => Ok(kind_of(&meta).map(|kind| (path.to_owned(), kind))),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(refused(path, &e)),
+        }
+    }
+
+    fn read(&self, path: &str) -> Result<Arc<[u8]>, TreeError> {
+        fs::read(self.at(path)).map(Arc::from).map_err(|e| refused(path, &e))
+    }
+
+    fn list(&self, path: &str) -> Result<Vec<(String, EntryKind)>, TreeError> {
+        let full = self.at(path);
+        let mut out = Vec::new();
+        for entry in fs::read_dir(&full).map_err(|e| refused(path, &e))? {
+            let entry = entry.map_err(|e| refused(path, &e))?;
+            let kind = entry.file_type().map_err(|e| refused(path, &e))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let kind = if kind.is_dir() {
+                Some(EntryKind::Dir)
+            } else if kind.is_file() {
+                Some(EntryKind::File)
+            } else {
+                // A link, or something that is no file: Helm refuses what it cannot read.
+                let full = full.join(&name);
+                let meta = fs::metadata(&full).map_err(|e| refused(&full.to_string_lossy(), &e))?;
+                kind_of(&meta)
+            };
+            let kind = kind.ok_or_else(|| TreeError::Refused {
+                path: full.join(&name).to_string_lossy().into_owned(),
+                reason: "cannot load irregular file".to_owned(),
+            })?;
+            out.push((name, kind));
+        }
+        out.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(out)
+    }
+}

@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+"""Writes what the real Helm answers to fixtures/helm/cases.json: NAME.out (its output) or NAME.err (its error).
+
+Run it with helm v4.3.1 in PATH after changing a chart or a case; commit the result. `cargo test` needs no Helm.
+A case: {"name", "args": what follows `helm template`, "error": fragments to find if the wording may differ}.
+"""
+import glob, json, os, shutil, subprocess, sys
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+CHARTS, OUT = os.path.join(ROOT, "fixtures", "charts"), os.path.join(ROOT, "fixtures", "helm")
+
+
+def helm(*args):
+    env = {**os.environ, "HELM_CACHE_HOME": "/nonexistent", "HELM_CONFIG_HOME": "/nonexistent", "HELM_DATA_HOME": "/nonexistent"}
+    return subprocess.run(["helm", *args], cwd=CHARTS, capture_output=True, env=env, stdin=subprocess.DEVNULL)
+
+
+def pack():
+    """Packaged charts are made once: their bytes hold the time of packing."""
+    for source, folder in (("umbrella/charts/db", "packed/charts"), ("docs", "archive")):
+        if not glob.glob(os.path.join(CHARTS, folder, "*.tgz")):
+            os.makedirs(os.path.join(CHARTS, folder), exist_ok=True)
+            helm("package", source, "-d", folder).check_returncode()
+
+
+def main():
+    version = helm("version", "--template", "{{.Version}}").stdout.decode()
+    if version != "v4.3.1":
+        sys.exit("helm.py: helm v4.3.1 is the reference, found " + (version or "none"))
+    pack()
+    cases = json.load(open(os.path.join(OUT, "cases.json")))
+    for old in glob.glob(os.path.join(OUT, "*.out")) + glob.glob(os.path.join(OUT, "*.err")):
+        os.remove(old)
+    for case in cases:
+        r = helm("template", *case["args"])
+        if r.returncode == 0:
+            if "error" in case:
+                sys.exit(case["name"] + ": an error is expected, helm succeeds")
+            open(os.path.join(OUT, case["name"] + ".out"), "wb").write(r.stdout)
+            continue
+        text = r.stderr.decode()
+        text = text[text.index("Error: ") + len("Error: "):]
+        text = text.removesuffix("\n\nUse --debug flag to render out invalid YAML\n").rstrip("\n") + "\n"
+        for fragment in case.get("error", []):
+            if fragment not in text:
+                sys.exit("%s: helm's own error lacks %r:\n%s" % (case["name"], fragment, text))
+        open(os.path.join(OUT, case["name"] + ".err"), "w").write(text)
+    print("%d cases" % len(cases))
+
+
+if __name__ == "__main__":
+    main()
