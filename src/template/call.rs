@@ -126,7 +126,14 @@ impl<'t> Frame<'t, '_> {
             return Ok(slot);
         }
         match slot.value.go_type() {
-            Some(given) if given.assignable_to(ty) => Ok(Slot::plain(slot.value)),
+            Some(given) if given.assignable_to(ty) => {
+                // A defined type given for its bare type (`common.Values` for a map) becomes the bare one.
+                let bare = match (&slot.value, ty) {
+                    (Value::Object(object), Type::Map(_) | Type::List(_)) => object.underlying(),
+                    _ => None,
+                };
+                Ok(Slot::plain(bare.unwrap_or(slot.value)))
+            }
             Some(given) => self.error(format!("wrong type for value; expected {ty}; got {given}")),
             None => self.error(format!("wrong type for value; expected {ty}; got interface {{}}")),
         }

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use retune::files::MemTree;
 use retune::helm::{self, Chart, HookEvent, Randomness, ReleaseOptions};
-use retune::source::DiskTree;
+use retune::source::disk::DiskTree;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
