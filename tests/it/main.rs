@@ -2,7 +2,6 @@
 
 #[cfg(feature = "syncer")]
 mod controlplane;
-mod helm;
 mod purity;
 #[cfg(feature = "syncer")]
 mod support;
