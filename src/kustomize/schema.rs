@@ -6,7 +6,10 @@
 use std::collections::HashMap;
 
 use super::scope::{self, Scopes};
-use super::tables::{Row, merge_keys::ROWS};
+use super::tables::{
+    Row,
+    merge_keys::{DEFINITIONS, ROWS},
+};
 use crate::yaml::Node;
 
 /// How deep `$ref` may lead from one definition to the next.
@@ -27,6 +30,7 @@ impl Default for Schema {
 
 #[derive(Debug)]
 struct Custom {
+    with_builtin: bool,
     definitions: HashMap<String, Node>,
     kinds: HashMap<(String, String), String>,
     scopes: Scopes,
@@ -37,7 +41,12 @@ impl Schema {
     /// the original does if it had to ask for a kind's scope before it met the `openapi` field.
     #[must_use]
     pub fn custom(document: &Node, with_builtin: bool) -> Self {
-        let mut custom = Custom { definitions: HashMap::new(), kinds: HashMap::new(), scopes: Scopes::new() };
+        let mut custom = Custom {
+            with_builtin,
+            definitions: HashMap::new(),
+            kinds: HashMap::new(),
+            scopes: Scopes::new(),
+        };
         let entries = |key: &str| document.get(key).and_then(Node::as_map).map_or(&[][..], |m| &m.entries);
         for e in entries("definitions") {
             let Some(name) = e.key.text() else { continue };
@@ -183,7 +192,16 @@ impl Custom {
             let Some(target) = node.get("$ref").and_then(Node::text) else {
                 return Some(View(At::Custom(self, node)));
             };
-            node = self.definitions.get(target.strip_prefix("#/definitions/")?)?;
+            let name = target.strip_prefix("#/definitions/")?;
+            match self.definitions.get(name) {
+                Some(found) => node = found,
+                // Definitions of the built-in schema can be referred to if it was read besides.
+                None if self.with_builtin => {
+                    let at = DEFINITIONS.binary_search_by(|(own, _)| (*own).cmp(name)).ok();
+                    return Some(at.map_or(View(At::Leaf), |at| View::builtin(DEFINITIONS[at].1)));
+                }
+                None => return None,
+            }
         }
         None
     }

@@ -226,6 +226,13 @@ func mergeKeys() string {
 	for _, m := range metas {
 		fmt.Fprintf(&out, "    Kind { api_version: %q, kind: %q, row: %d },\n", m.APIVersion, m.Kind, roots[m].id)
 	}
+	out.WriteString("];\n\n/// Definitions that lead to a merged list, in byte order; custom schemas may refer to them.\n")
+	out.WriteString("pub(crate) static DEFINITIONS: &[(&str, u16)] = &[\n")
+	for _, name := range names {
+		if n := g.byName[name]; n.id != 0 {
+			fmt.Fprintf(&out, "    (%q, %d),\n", name, n.id)
+		}
+	}
 	out.WriteString("];\n")
 	return out.String()
 }
