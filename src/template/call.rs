@@ -64,7 +64,10 @@ impl<'t> Frame<'t, '_> {
         }
         let callee = || match (args.first(), &last) {
             (Some(arg), _) => Place::Expr(arg).print(&self.template.parsed.text),
-            (None, Some(last)) => format!("<{} Value>", last.type_name()),
+            (None, Some(last)) => match last.value.text() {
+                Some(text) => text.into_owned(),
+                None => format!("<{} Value>", last.type_name()),
+            },
             (None, None) => String::new(),
         };
         let callee = if builtin == Builtin::Call { callee() } else { String::new() };

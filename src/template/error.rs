@@ -61,10 +61,13 @@ impl FuncError {
     /// The execution error at the end of the chain, if a template failed.
     #[must_use]
     pub fn exec(&self) -> Option<&ExecError> {
-        match self {
-            Self::Message(_) => None,
-            Self::Exec(e) => Some(e),
-            Self::Wrapped(_, cause) => cause.exec(),
+        let mut error = self;
+        loop {
+            match error {
+                Self::Message(_) => return None,
+                Self::Exec(e) => return Some(e),
+                Self::Wrapped(_, cause) => error = cause,
+            }
         }
     }
 }
@@ -93,13 +96,52 @@ impl From<ParseError> for FuncError {
     }
 }
 
+/// One link of a chain of errors: its own words, and what caused it.
+enum Link<'e> {
+    Func(&'e FuncError),
+    Exec(&'e ExecError),
+}
+
+impl<'e> Link<'e> {
+    /// Writes this link; gives the next one. A loop instead of recursion: includes may be nested very deep.
+    fn write(self, f: &mut fmt::Formatter<'_>) -> Result<Option<Link<'e>>, fmt::Error> {
+        match self {
+            Self::Func(FuncError::Message(m)) => f.write_str(m).map(|()| None),
+            Self::Func(FuncError::Exec(e)) => Ok(Some(Link::Exec(e))),
+            Self::Func(FuncError::Wrapped(words, cause)) => {
+                write!(f, "{words}: ")?;
+                Ok(Some(Link::Func(cause)))
+            }
+            Self::Exec(e) => {
+                match &e.at {
+                    Some(at) => {
+                        let name = super::strconv::quote(e.template.as_bytes());
+                        let At { file, line, column, expression } = &**at;
+                        write!(f, "template: {file}:{line}:{column}: executing {name} at <{expression}>: ")?;
+                    }
+                    None if e.template.is_empty() => f.write_str("template: ")?,
+                    None => write!(f, "template: {}: ", e.template)?,
+                }
+                f.write_str(&e.message)?;
+                let Some(cause) = &e.cause else { return Ok(None) };
+                f.write_str(": ")?;
+                Ok(Some(Link::Func(cause)))
+            }
+        }
+    }
+
+    fn write_chain(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut link = Some(self);
+        while let Some(this) = link {
+            link = this.write(f)?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for FuncError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Message(m) => f.write_str(m),
-            Self::Exec(e) => e.fmt(f),
-            Self::Wrapped(words, cause) => write!(f, "{words}: {cause}"),
-        }
+        Link::Func(self).write_chain(f)
     }
 }
 
@@ -107,21 +149,22 @@ impl std::error::Error for FuncError {}
 
 impl fmt::Display for ExecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.at {
-            Some(at) => {
-                let name = super::strconv::quote(self.template.as_bytes());
-                let At { file, line, column, expression } = &**at;
-                write!(f, "template: {file}:{line}:{column}: executing {name} at <{expression}>: ")?;
-            }
-            None if self.template.is_empty() => f.write_str("template: ")?,
-            None => write!(f, "template: {}: ", self.template)?,
-        }
-        f.write_str(&self.message)?;
-        match &self.cause {
-            Some(cause) => write!(f, ": {cause}"),
-            None => Ok(()),
-        }
+        Link::Exec(self).write_chain(f)
     }
 }
 
 impl std::error::Error for ExecError {}
+
+impl Drop for ExecError {
+    /// Takes the chain apart in a loop.
+    fn drop(&mut self) {
+        let mut cause = self.cause.take();
+        while let Some(error) = cause {
+            cause = match *error {
+                FuncError::Message(_) => None,
+                FuncError::Exec(mut e) => e.cause.take(),
+                FuncError::Wrapped(_, inner) => Some(inner),
+            };
+        }
+    }
+}

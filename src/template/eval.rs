@@ -208,7 +208,13 @@ impl<'t, 'e> Frame<'t, 'e> {
                 let items = entries.into_iter();
                 self.iterate(branch, items.map(|(k, v)| (Slot::plain(Value::Str(k)), Slot::of(ty, v))))?
             }
-            other => return self.error(format!("range can't iterate over {}", fmt::to_text(other))),
+            other => {
+                // Go looks behind a pointer here.
+                let mut shown = Vec::new();
+                let _ = fmt::append_printable(&mut shown, other, 1 << 20);
+                let shown = String::from_utf8_lossy(&shown);
+                return self.error(format!("range can't iterate over {shown}"));
+            }
         };
         let flow = match (flow, &branch.otherwise) {
             (Some(flow), _) => flow,

@@ -75,10 +75,10 @@ impl Func {
         }
     }
 
-    /// The type of the function value. Its text is not spelt out: no template prints it.
+    /// The type of the function value. Its text is that of the signature: see [`Value::type_name`].
     #[must_use]
     pub fn go_type(&self) -> Type {
-        Type::Func("func(...) interface {}")
+        Type::Func("func")
     }
 }
 
@@ -183,6 +183,18 @@ fn hash(bytes: &[u8]) -> u64 {
         h = mix(h, b.into());
     }
     h
+}
+
+impl fmt::Display for Signature {
+    /// As Go prints the type, but for a second result of type `error`, which is not recorded.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("func(")?;
+        for (i, param) in self.params.iter().enumerate() {
+            let rest = if self.variadic && i + 1 == self.params.len() { "..." } else { "" };
+            write!(f, "{}{rest}{param}", if i > 0 { ", " } else { "" })?;
+        }
+        write!(f, ") {}", self.result)
+    }
 }
 
 impl fmt::Debug for Func {

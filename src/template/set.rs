@@ -122,7 +122,7 @@ impl Set {
         let file: Rc<str> = name.into();
         let root = Rc::new(Template { name: Rc::clone(&file), file, parsed, define: None });
         let parsed = &root.parsed;
-        let mut root_is_hidden = false;
+        let mut hidden_by = None;
         for (i, (define, body)) in parsed.defines.iter().enumerate() {
             if **define == *root.name && !body.is_empty(&parsed.text) {
                 // A text may define what has its own name, but not both have content.
@@ -131,7 +131,7 @@ impl Set {
                         format!("template: multiple definition of template {}", quote(define.as_bytes()));
                     return Err(ParseError { name: name.to_owned(), line: parsed.last_line, message });
                 }
-                root_is_hidden = true;
+                hidden_by = Some(i);
             }
             self.add(Rc::new(Template {
                 name: Rc::clone(define),
@@ -140,9 +140,11 @@ impl Set {
                 define: Some(i),
             }));
         }
-        if !root_is_hidden {
-            self.add(Rc::clone(&root));
+        if hidden_by.is_some() {
+            let (name, file, parsed) = (Rc::clone(&root.name), Rc::clone(&root.file), Rc::clone(parsed));
+            return Ok(Rc::new(Template { name, file, parsed, define: hidden_by }));
         }
+        self.add(Rc::clone(&root));
         Ok(root)
     }
 

@@ -382,6 +382,9 @@ impl Value {
     /// What `typeOf` and `%T` print: `<nil>` for nil.
     #[must_use]
     pub fn type_name(&self) -> Cow<'static, str> {
+        if let Self::Func(func) = self {
+            return Cow::Owned(func.signature.to_string());
+        }
         match self.go_type() {
             None => Cow::Borrowed("<nil>"),
             Some(Type::Named(Named { name, .. })) => Cow::Borrowed(name),

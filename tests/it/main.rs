@@ -5,3 +5,4 @@ mod controlplane;
 mod purity;
 #[cfg(feature = "syncer")]
 mod support;
+mod template;

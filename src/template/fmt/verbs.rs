@@ -1,7 +1,8 @@
 //! What each verb does with each kind of value: Go's `fmt/print.go`.
 
 use super::{MAX_DEPTH, Printer};
-use crate::template::types::{Kind, Type};
+use crate::template::stack::roomy;
+use crate::template::types::Kind;
 use crate::template::value::{Map, Object, Value};
 
 /// Addresses differ from run to run in Go; here every pointer has this one.
@@ -36,13 +37,18 @@ impl Printer<'_> {
     }
 
     fn value(&mut self, value: &Value, verb: char, depth: usize) {
+        self.shown_as(value, value, verb, depth);
+    }
+
+    /// Prints `bare`; `value` is what it is of a defined type over (or the same), for its type's name.
+    fn shown_as(&mut self, value: &Value, bare: &Value, verb: char, depth: usize) {
         if depth > MAX_DEPTH {
             return self.fail("the printed value is nested too deeply, or contains itself");
         }
         if self.failed.is_some() {
             return;
         }
-        match value {
+        match bare {
             Value::Nil if depth == 0 => self.bad_verb(value, verb),
             Value::Nil => self.write(if self.flags.sharp_v { b"interface {}(nil)" } else { b"<nil>" }),
             Value::Bool(b) => match verb {
@@ -54,7 +60,7 @@ impl Printer<'_> {
             Value::Float(f) => self.real(value, *f, 64, verb),
             Value::Float32(f) => self.real(value, f64::from(*f), 32, verb),
             Value::Complex(re, im) => self.complex(value, *re, *im, verb),
-            Value::Str(_) | Value::Raw(_) => self.string(value, value.bytes().unwrap_or_default(), verb),
+            Value::Str(_) | Value::Raw(_) => self.string(value, bare.bytes().unwrap_or_default(), verb),
             Value::Bytes(bytes) => match verb {
                 's' | 'q' | 'x' | 'X' => self.bytes(value, bytes, verb, "[]uint8"),
                 _ => self.elements(
@@ -66,12 +72,12 @@ impl Printer<'_> {
             },
             Value::List(list) => {
                 if list.is_nil() && self.flags.sharp_v {
-                    self.write(list.go_type().to_string().as_bytes());
+                    self.write(value.type_name().as_bytes());
                     return self.write(b"(nil)");
                 }
                 self.elements(value, list.items().iter().cloned(), verb, depth);
             }
-            Value::Map(map) => self.map(map, map.go_type(), verb, depth),
+            Value::Map(map) => self.map(map, value, verb, depth),
             Value::Func(_) => self.pointer(value, verb),
             Value::Object(object) => self.object(value, &**object, verb, depth),
         }
@@ -87,7 +93,7 @@ impl Printer<'_> {
             if i > 0 {
                 self.write(if go_syntax { b", " } else { b" " });
             }
-            self.value(&item, verb, depth + 1);
+            roomy(|| self.value(&item, verb, depth + 1));
             if self.failed.is_some() {
                 return;
             }
@@ -95,10 +101,10 @@ impl Printer<'_> {
         self.write(if go_syntax { b"}" } else { b"]" });
     }
 
-    fn map(&mut self, map: &Map, ty: Type, verb: char, depth: usize) {
+    fn map(&mut self, map: &Map, value: &Value, verb: char, depth: usize) {
         let go_syntax = self.flags.sharp_v;
         if go_syntax {
-            self.write(ty.to_string().as_bytes());
+            self.write(value.type_name().as_bytes());
             if map.is_nil() {
                 return self.write(b"(nil)");
             }
@@ -110,7 +116,7 @@ impl Printer<'_> {
             }
             self.value(&Value::Str(key.clone()), verb, depth + 1);
             self.write(b":");
-            self.value(item, verb, depth + 1);
+            roomy(|| self.value(item, verb, depth + 1));
             if self.failed.is_some() {
                 return;
             }
@@ -125,10 +131,7 @@ impl Printer<'_> {
             }
         }
         if let Some(bare) = object.underlying() {
-            return match &bare {
-                Value::Map(map) => self.map(map, object.go_type(), verb, depth),
-                _ => self.value(&bare, verb, depth),
-            };
+            return self.shown_as(value, &bare, verb, depth);
         }
         if object.go_type().kind() == Kind::Ptr {
             if depth > 0 {
