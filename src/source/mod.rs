@@ -1,5 +1,10 @@
-//! Where trees come from: folders on disk ([`disk`]), later Git and chart repositories.
+//! Where trees come from: folders on disk ([`disk`]), Git repositories (`git`), later chart repositories.
 //!
 //! Gives the pure rooms [`FileTree`](crate::files::FileTree)s; knows nothing of what the files mean.
 
 pub mod disk;
+
+#[cfg(feature = "syncer")]
+pub mod git;
+#[cfg(feature = "syncer")]
+pub mod web;
