@@ -144,6 +144,20 @@ impl From<io::Error> for CommandError {
     }
 }
 
+#[cfg(feature = "syncer")]
+impl From<crate::source::git::GitError> for CommandError {
+    fn from(error: crate::source::git::GitError) -> Self {
+        use crate::source::git::GitError as E;
+        let kind = match &error {
+            _ if error.is_transient() => ErrorKind::Unavailable,
+            E::Denied { .. } | E::Certificate { .. } | E::Unsupported { .. } => ErrorKind::Config,
+            E::PushRefused { .. } => ErrorKind::Refused,
+            _ => ErrorKind::User,
+        };
+        Self::new(kind, error)
+    }
+}
+
 /// Prints clap's message (an error, the help or the version) and gives the exit code.
 pub(super) fn end_of_clap(problem: &clap::Error) -> ExitCode {
     match problem.print() {

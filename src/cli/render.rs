@@ -32,7 +32,7 @@ pub(super) struct Args {
     /// Only these apps; can be given more than once.
     #[arg(short, long, value_name = "APP")]
     app: Vec<String>,
-    /// A branch, tag or commit of the Git repository, instead of the files in the folder.
+    /// A branch, tag or commit of the local Git repository, instead of the files in the folder.
     #[arg(long, value_name = "REV")]
     rev: Option<String>,
     #[command(flatten)]
@@ -83,8 +83,12 @@ fn revision(_: &std::path::Path, _: &str) -> Result<Box<dyn FileTree>, CommandEr
 }
 
 #[cfg(feature = "syncer")]
-fn revision(_: &std::path::Path, _: &str) -> Result<Box<dyn FileTree>, CommandError> {
-    Err(CommandError::cli("--rev: not supported by this version of retune"))
+fn revision(dir: &std::path::Path, rev: &str) -> Result<Box<dyn FileTree>, CommandError> {
+    use crate::source::git::{GitSource, Settings};
+    let settings = Settings { location: dir.display().to_string(), ..Settings::default() };
+    let source = GitSource::open(settings).map_err(CommandError::from)?;
+    let revision = source.revision(rev)?;
+    Ok(Box::new(source.tree(&revision.commit)?))
 }
 
 fn choose<'a>(cloud: &'a RenderedCloud, names: &[String]) -> Result<Vec<&'a RenderedApp>, CommandError> {

@@ -4,5 +4,7 @@
 mod controlplane;
 mod purity;
 #[cfg(feature = "syncer")]
+mod source;
+#[cfg(feature = "syncer")]
 mod support;
 mod template;

@@ -174,16 +174,22 @@ impl GitSource {
     /// If it does not exist (yet), or the repository is damaged.
     pub fn current(&self) -> Result<Revision, GitError> {
         let repository = self.repository.lock();
-        let object = match &self.settings.reference {
-            Reference::Head => repository.head().and_then(|r| r.peel(git2::ObjectType::Commit)),
-            Reference::Commit(id) => repository.find_object(id.oid(), Some(git2::ObjectType::Commit)),
-            named => {
-                let name = named.full_name().unwrap_or_default();
-                repository.find_reference(&name).and_then(|r| r.peel(git2::ObjectType::Commit))
+        let wanted = || self.settings.reference.to_string();
+        // The ref first, then its object: a ref to an object that is gone is damage, not absence.
+        let reference = match &self.settings.reference {
+            Reference::Commit(id) => {
+                let commit = repository.find_commit(id.oid());
+                return commit.map(|c| describe(&c)).map_err(|e| self.missing(&e, wanted()));
             }
+            Reference::Head => repository.head(),
+            named => repository.find_reference(&named.full_name().unwrap_or_default()),
         };
-        let commit = object.and_then(|o| o.peel_to_commit());
-        commit.map(|c| describe(&c)).map_err(|e| self.missing(&e, self.settings.reference.to_string()))
+        let reference = reference.map_err(|e| self.missing(&e, wanted()))?;
+        let commit = reference.peel_to_commit();
+        commit.map(|c| describe(&c)).map_err(|e| GitError::Corrupt {
+            location: self.location.to_string(),
+            reason: format!("{} names no readable commit: {}", wanted(), e.message()),
+        })
     }
 
     /// A commit by its id, its beginning, a branch or a tag. A remote is not asked.

@@ -180,12 +180,12 @@ impl GitTree {
                 Mode::Submodule => {
                     way.push((part, oid));
                     let at = way.iter().map(|(n, _)| n.as_str()).collect::<Vec<_>>().join("/");
+                    if bare_submodules && todo.is_empty() {
+                        return Ok(Some(Found::Here { path: at, oid, mode }));
+                    }
                     if let Some(tree) = self.mounts.get(&at) {
                         todo.reverse();
                         return Ok(Some(Found::Mounted { path: at, tree, rest: todo.join("/") }));
-                    }
-                    if bare_submodules && todo.is_empty() {
-                        return Ok(Some(Found::Here { path: at, oid, mode }));
                     }
                     let reason = format!("{at} is a Git submodule at {oid} that has not been fetched");
                     return Err(TreeError::Refused { path: path.to_owned(), reason });
