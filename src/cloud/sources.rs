@@ -1,9 +1,13 @@
 //! What an app is made of: plain manifests, a kustomization, a chart, or a chart whose output a kustomization completes.
 
+use std::sync::Arc;
+
 use super::load::{Composed, LoadedApp, Repository, tree_problem};
 use super::manifests::{self, Document};
+use super::object::Origin;
 use super::problem::{Problem, ProblemKind};
 use crate::files::{EntryKind, FileTree, clean};
+use crate::{kustomize, yaml};
 
 /// What the render of one app may look at.
 pub(super) struct Context<'a> {
@@ -95,7 +99,35 @@ fn kustomization(context: &Context<'_>) -> Result<Option<String>, Problem> {
     }
 }
 
+/// Builds a kustomization; files outside of its own folder may be named, as long as they are in the repository.
 fn build(context: &Context<'_>, path: &str) -> Result<Vec<Document>, Vec<Problem>> {
-    let message = format!("{path}: kustomizations are not supported by this version of retune");
-    Err(vec![context.app.problem(ProblemKind::Unsupported, &["spec"], message)])
+    let options = kustomize::Options::default();
+    let built =
+        kustomize::build(context.tree, path, &options).map_err(|e| vec![kustomize_problem(path, &e)])?;
+    let mut documents = Vec::with_capacity(built.resources.len());
+    for resource in built.resources.iter() {
+        let generated = resource.file.is_empty();
+        let file: Arc<str> = if generated { path.into() } else { Arc::clone(&resource.file) };
+        let line = if generated { 0 } else { resource.node.pos.line };
+        let wrong = |message: String| vec![Problem::new(ProblemKind::Object, &file, message).at_line(line)];
+        let text = yaml::json::to_json(&resource.node, false).map_err(|e| wrong(e.to_string()))?;
+        let value = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
+        documents.push((value, Origin { file, line }, None));
+    }
+    Ok(documents)
+}
+
+fn kustomize_problem(path: &str, error: &kustomize::Error) -> Problem {
+    let kind = match error.kind() {
+        kustomize::error::Kind::Unsupported => ProblemKind::Unsupported,
+        _ => ProblemKind::Kustomize,
+    };
+    let problem = match error.place() {
+        Some(place) => Problem::new(kind, &place.file, error.message()).at_line(place.line),
+        None => Problem::new(kind, path, error.to_string()),
+    };
+    match error.hint_text() {
+        Some(hint) => problem.hint(hint),
+        None => problem,
+    }
 }
