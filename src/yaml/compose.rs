@@ -2,13 +2,16 @@
 
 use std::collections::HashMap;
 
-use super::event::{Event, Events, Kind};
+use super::event::{Event, Kind, Properties};
+use super::parse::Parser;
 use super::resolve::{Dialect, Resolved, explicit_tag, resolve};
 use super::{Entry, Error, Limits, Mapping, Node, Pos, Scalar, Style, Tag, Value};
 
 /// Reads documents one after the other.
 pub(crate) struct Composer<'t> {
-    events: Events<'t>,
+    parser: Parser<'t>,
+    /// Lines of the whole text before the piece that is read.
+    lines_before: u32,
     dialect: Dialect,
     limits: Limits,
     anchors: HashMap<Box<str>, Anchor>,
@@ -16,6 +19,10 @@ pub(crate) struct Composer<'t> {
     /// go-yaml's counters for its alias ratio.
     decoded: usize,
     from_aliases: usize,
+    /// How many flow collections are open.
+    flow: usize,
+    /// The first error that go-yaml finds only when it decodes what it has read.
+    deferred: Option<Error>,
 }
 
 /// What a name stands for.
@@ -33,62 +40,93 @@ impl<'t> Composer<'t> {
             return Err(Error::new(message));
         }
         Ok(Self {
-            events: Events::new(text, dialect),
+            parser: Parser::new(text, dialect),
+            lines_before: 0,
             dialect,
             limits: *limits,
             anchors: HashMap::new(),
             depth: 0,
             decoded: 0,
             from_aliases: 0,
+            flow: 0,
+            deferred: None,
         })
     }
 
     /// Counts lines from here on: the text is a piece of a larger one.
     pub(crate) fn start_at(&mut self, lines_before: u32) {
-        self.events.start_at(lines_before);
+        self.lines_before = lines_before;
     }
 
     /// The next document; `None` at the end of the stream.
     pub(crate) fn document(&mut self) -> Result<Option<Node>, Error> {
-        match self.events.next()?.kind {
+        match self.event()?.kind {
             Kind::DocumentStart => {}
             _ => return Ok(None),
         }
         if self.dialect == Dialect::V2 {
             self.anchors.clear();
         }
-        let event = self.events.next()?;
+        let event = self.event()?;
         let node = self.node(event)?;
         // DocumentEnd, which may bring the error that follows the document.
-        self.events.next()?;
+        self.event()?;
+        if self.dialect == Dialect::V2 {
+            self.finish()?;
+        }
         Ok(Some(node))
     }
 
+    /// Brings up what is wrong with aliases and merge keys. go-yaml v2 looks for it after each document, v3 (as
+    /// kustomize uses it) after the last.
+    pub(crate) fn finish(&mut self) -> Result<(), Error> {
+        self.deferred.take().map_or(Ok(()), Err)
+    }
+
+    /// Keeps an error for `finish`; null stands for what could not be made.
+    fn defer(&mut self, pos: Pos, message: String, shown: u32) -> Node {
+        self.deferred.get_or_insert(Error { pos, message, shown });
+        Node { pos, ..Node::null() }
+    }
+
+    fn event(&mut self) -> Result<Event<'t>, Error> {
+        self.parser.next().map_err(|e| e.into_error(self.dialect, self.lines_before))
+    }
+
     fn node(&mut self, event: Event<'t>) -> Result<Node, Error> {
-        let pos = event.pos;
+        let pos = event.mark.pos(self.lines_before);
         self.decoded += 1;
         match event.kind {
-            Kind::Scalar { anchor, tag, text, style, implicit } => {
-                let tag = self.scalar_tag(tag.as_deref(), &text, style, implicit);
-                let text = text.into_owned().into_boxed_str();
+            Kind::Scalar { properties, text, style, implicit } => {
+                let tag = self.scalar_tag(tag_of(properties.as_deref()), &text, style, implicit);
+                let text: Box<str> = text.into();
+                // kustomize writes its resources before it decodes them for output, and go-yaml v3 writes an empty
+                // null in a flow collection as '': `{a: }` comes out as `a: ""`. The style remembers that.
+                let quirk =
+                    self.flow > 0 && text.is_empty() && tag == Tag::Null && self.dialect == Dialect::V3;
+                let style = if quirk { Style::SingleQuoted } else { style };
                 let node = Node { value: Value::Scalar(Scalar { text, tag, style }), pos };
-                if let Some(name) = anchor {
-                    self.anchors.insert(name.as_ref().into(), Anchor::Node(node.clone(), 1));
+                if let Some(name) = anchor_of(properties.as_deref()) {
+                    self.anchors.insert(name.into(), Anchor::Node(node.clone(), 1));
                 }
                 Ok(node)
             }
-            Kind::Alias(name) => self.alias(&name, pos),
-            Kind::SequenceStart { anchor, .. } => self.collection(anchor.as_deref(), pos, |this| {
-                let mut items = Vec::new();
-                loop {
-                    let event = this.events.next()?;
-                    if event.kind == Kind::SequenceEnd {
-                        return Ok(Value::Sequence(items));
+            Kind::Alias(name) => self.alias(name, pos),
+            Kind::SequenceStart { properties, flow } => {
+                self.collection(anchor_of(properties.as_deref()), flow, pos, |this| {
+                    let mut items = Vec::new();
+                    loop {
+                        let event = this.event()?;
+                        if event.kind == Kind::SequenceEnd {
+                            return Ok(Value::Sequence(items));
+                        }
+                        items.push(this.node(event)?);
                     }
-                    items.push(this.node(event)?);
-                }
-            }),
-            Kind::MappingStart { anchor, .. } => self.collection(anchor.as_deref(), pos, Self::mapping),
+                })
+            }
+            Kind::MappingStart { properties, flow } => {
+                self.collection(anchor_of(properties.as_deref()), flow, pos, Self::mapping)
+            }
             _ => Err(Error::at(pos, "did not find expected node content")),
         }
     }
@@ -96,6 +134,7 @@ impl<'t> Composer<'t> {
     fn collection(
         &mut self,
         anchor: Option<&str>,
+        flow: bool,
         pos: Pos,
         read: impl FnOnce(&mut Self) -> Result<Value, Error>,
     ) -> Result<Node, Error> {
@@ -107,7 +146,9 @@ impl<'t> Composer<'t> {
         }
         let before = self.decoded;
         self.depth += 1;
+        self.flow += usize::from(flow);
         let value = read(self)?;
+        self.flow -= usize::from(flow);
         self.depth -= 1;
         let node = Node { value, pos };
         if let Some(name) = anchor {
@@ -120,23 +161,33 @@ impl<'t> Composer<'t> {
         let mut entries = Vec::new();
         let mut merges = Vec::new();
         loop {
-            let event = self.events.next()?;
+            let event = self.event()?;
             if event.kind == Kind::MappingEnd {
                 break;
             }
             let merge = self.is_merge(&event.kind);
             let key = self.node(event)?;
-            let event = self.events.next()?;
+            let event = self.event()?;
+            let alias = matches!(event.kind, Kind::Alias(_));
             let value = self.node(event)?;
             if !merge {
                 entries.push(Entry { key, value });
-            } else if self.dialect == Dialect::V2 {
+                continue;
+            }
+            let value = match merged(value, alias) {
+                Ok(value) => value,
+                Err(error) => {
+                    self.deferred.get_or_insert(error);
+                    continue;
+                }
+            };
+            if self.dialect == Dialect::V2 {
                 // Keys of a merge overwrite those before it and are overwritten by those after it.
-                entries.extend(merged(value)?.into_iter().rev().flatten());
+                entries.extend(value.into_iter().rev().flatten());
             } else if merges.is_empty() {
-                merges = merged(value)?;
+                merges = value;
             } else {
-                return Err(Error::at(key.pos, "duplicate merge key"));
+                self.defer(key.pos, "duplicate merge key".into(), 0);
             }
         }
         for entry in merges.into_iter().flatten() {
@@ -150,11 +201,11 @@ impl<'t> Composer<'t> {
 
     fn is_merge(&self, kind: &Kind<'_>) -> bool {
         match kind {
-            Kind::Scalar { tag, text, implicit, style, .. } if text == "<<" => {
-                match (tag.as_deref(), self.dialect) {
-                    (Some(tag), _) => tag == "tag:yaml.org,2002:merge",
-                    (None, Dialect::V2) => *implicit,
-                    (None, Dialect::V3) => *style == Style::Plain,
+            Kind::Scalar { properties, text, implicit, style } if text == "<<" => {
+                match (tag_of(properties.as_deref()), self.dialect) {
+                    (Some(tag), _) if tag != "!" => tag == "tag:yaml.org,2002:merge",
+                    (_, Dialect::V2) => *implicit,
+                    (_, Dialect::V3) => *style == Style::Plain,
                 }
             }
             _ => false,
@@ -162,8 +213,11 @@ impl<'t> Composer<'t> {
     }
 
     fn scalar_tag(&self, tag: Option<&str>, text: &str, style: Style, implicit: bool) -> Tag {
-        if let Some(tag) = tag {
-            return explicit_tag(tag);
+        match tag {
+            // `! 12`: a string for v2; v3 does as if it were not there.
+            Some("!") if self.dialect == Dialect::V2 => return Tag::Str,
+            Some("!") | None => {}
+            Some(tag) => return explicit_tag(tag),
         }
         match self.dialect {
             Dialect::V2 if !implicit => Tag::Str,
@@ -183,12 +237,9 @@ impl<'t> Composer<'t> {
                 return Err(Error { pos, message: format!("unknown anchor '{name}' referenced"), shown: 0 });
             }
             Some(Anchor::Open) => {
-                return Err(Error {
-                    pos,
-                    message: format!("anchor '{name}' value contains itself"),
-                    shown: 0,
-                });
+                return Ok(self.defer(pos, format!("anchor '{name}' value contains itself"), 0));
             }
+            Some(Anchor::Node(..)) if self.deferred.is_some() => return Ok(Node::null()),
             Some(Anchor::Node(node, nodes)) => (node, *nodes),
         };
         self.decoded += nodes;
@@ -197,10 +248,18 @@ impl<'t> Composer<'t> {
             && self.decoded > 1000
             && self.from_aliases as f64 / self.decoded as f64 > allowed_alias_ratio(self.decoded);
         if excessive || self.from_aliases > self.limits.alias_nodes {
-            return Err(Error::at(pos, "document contains excessive aliasing"));
+            return Ok(self.defer(pos, "document contains excessive aliasing".into(), pos.line));
         }
         Ok(node.clone())
     }
+}
+
+fn anchor_of<'t>(properties: Option<&Properties<'t>>) -> Option<&'t str> {
+    properties.and_then(|p| p.anchor)
+}
+
+fn tag_of<'p>(properties: Option<&'p Properties<'_>>) -> Option<&'p str> {
+    properties.and_then(|p| p.tag.as_deref())
 }
 
 /// go-yaml's rule against billion laughs: 99% of small documents may come from aliases, 10% of large ones.
@@ -218,18 +277,18 @@ fn allowed_alias_ratio(decoded: usize) -> f64 {
 }
 
 /// The entry lists that a merge value brings, those that take precedence first.
-fn merged(value: Node) -> Result<Vec<Vec<Entry>>, Error> {
+fn merged(value: Node, alias: bool) -> Result<Vec<Vec<Entry>>, Error> {
     const WANT_MAP: &str = "map merge requires map or sequence of maps as the value";
     let pos = value.pos;
     match value.value {
         Value::Mapping(m) => Ok(vec![m.entries]),
-        Value::Sequence(items) => items
+        Value::Sequence(items) if !alias => items
             .into_iter()
             .map(|item| match item.value {
                 Value::Mapping(m) => Ok(m.entries),
                 _ => Err(Error { pos: item.pos, message: WANT_MAP.into(), shown: 0 }),
             })
             .collect(),
-        Value::Scalar(_) => Err(Error { pos, message: WANT_MAP.into(), shown: 0 }),
+        _ => Err(Error { pos, message: WANT_MAP.into(), shown: 0 }),
     }
 }

@@ -1,8 +1,6 @@
-//! The event source behind a type of our own: what the grammar says, before any meaning is given to scalars.
+//! What the grammar says of a text, before any meaning is given to scalars: events with places, and grammar errors.
 
 use std::borrow::Cow;
-
-use libyaml_safer::{EventData, ScalarStyle};
 
 use super::resolve::Dialect;
 use super::{Error, Pos, Style};
@@ -11,7 +9,15 @@ use super::{Error, Pos, Style};
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Event<'t> {
     pub(crate) kind: Kind<'t>,
-    pub(crate) pos: Pos,
+    pub(crate) mark: Mark,
+}
+
+/// What a node carries besides its content; boxed, because nearly none has any.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Properties<'t> {
+    pub(crate) anchor: Option<&'t str>,
+    /// Long form, `tag:yaml.org,2002:int`.
+    pub(crate) tag: Option<Cow<'t, str>>,
 }
 
 /// What happened.
@@ -20,102 +26,75 @@ pub(crate) enum Kind<'t> {
     StreamEnd,
     DocumentStart,
     DocumentEnd,
-    Alias(Cow<'t, str>),
+    Alias(&'t str),
     Scalar {
-        anchor: Option<Cow<'t, str>>,
-        /// Long form; `!` alone is dropped by the parser.
-        tag: Option<Cow<'t, str>>,
+        properties: Option<Box<Properties<'t>>>,
         text: Cow<'t, str>,
         style: Style,
-        /// Resolved as a plain scalar: written plain without a tag, or tagged `!`.
+        /// To be resolved by its text: written plain without a tag, or tagged `!`.
         implicit: bool,
     },
     SequenceStart {
-        anchor: Option<Cow<'t, str>>,
-        tag: Option<Cow<'t, str>>,
+        properties: Option<Box<Properties<'t>>>,
+        flow: bool,
     },
     SequenceEnd,
     MappingStart {
-        anchor: Option<Cow<'t, str>>,
-        tag: Option<Cow<'t, str>>,
+        properties: Option<Box<Properties<'t>>>,
+        flow: bool,
     },
     MappingEnd,
 }
 
-/// Reads text event by event.
-pub(crate) struct Events<'t> {
-    parser: libyaml_safer::Parser<&'t [u8]>,
-    dialect: Dialect,
-    /// Lines of the whole text before the piece that is read.
-    lines_before: u32,
+/// A place, counted from 0; the index counts characters from the start of the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Mark {
+    pub(crate) index: u32,
+    pub(crate) line: u32,
+    pub(crate) column: u32,
 }
 
-impl<'t> Events<'t> {
-    pub(crate) fn new(text: &'t str, dialect: Dialect) -> Self {
-        let mut parser = libyaml_safer::Parser::new();
-        parser.set_input(text.as_bytes());
-        Self { parser, dialect, lines_before: 0 }
+impl Mark {
+    pub(crate) fn pos(self, lines_before: u32) -> Pos {
+        Pos { line: lines_before + self.line + 1, column: self.column + 1 }
     }
+}
 
-    /// Counts lines from here on.
-    pub(crate) fn start_at(&mut self, lines_before: u32) {
-        self.lines_before = lines_before;
-    }
+/// Who refused the text; go-yaml counts lines differently for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Reader,
+    Scanner,
+    Parser,
+}
 
-    pub(crate) fn next(&mut self) -> Result<Event<'t>, Error> {
-        let event = self.parser.parse().map_err(|e| self.error(&e))?;
-        let mark = event.start_mark;
-        let pos = Pos { line: self.lines_before + mark.line as u32 + 1, column: mark.column as u32 + 1 };
-        let own = |s: Option<String>| s.map(Cow::Owned);
-        let kind = match event.data {
-            EventData::StreamStart { .. } => return self.next(),
-            EventData::StreamEnd => Kind::StreamEnd,
-            EventData::DocumentStart { .. } => Kind::DocumentStart,
-            EventData::DocumentEnd { .. } => Kind::DocumentEnd,
-            EventData::Alias { anchor } => Kind::Alias(Cow::Owned(anchor)),
-            EventData::Scalar { anchor, tag, value, plain_implicit, style, .. } => Kind::Scalar {
-                anchor: own(anchor),
-                tag: own(tag),
-                text: Cow::Owned(value),
-                style: match style {
-                    ScalarStyle::SingleQuoted => Style::SingleQuoted,
-                    ScalarStyle::DoubleQuoted => Style::DoubleQuoted,
-                    ScalarStyle::Literal => Style::Literal,
-                    ScalarStyle::Folded => Style::Folded,
-                    _ => Style::Plain,
-                },
-                implicit: plain_implicit,
-            },
-            EventData::SequenceStart { anchor, tag, .. } => {
-                Kind::SequenceStart { anchor: own(anchor), tag: own(tag) }
-            }
-            EventData::SequenceEnd => Kind::SequenceEnd,
-            EventData::MappingStart { anchor, tag, .. } => {
-                Kind::MappingStart { anchor: own(anchor), tag: own(tag) }
-            }
-            EventData::MappingEnd => Kind::MappingEnd,
+/// A grammar error as libyaml keeps it: what and where, and in the course of what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct GrammarError {
+    pub(crate) by: Refusal,
+    pub(crate) problem: Cow<'static, str>,
+    pub(crate) mark: Mark,
+    /// Where the construct began that could not be finished.
+    pub(crate) context: Mark,
+}
+
+impl GrammarError {
+    /// Words and counts lines as the dialect's `fail` does: go-yaml numbers some lines one too low, and none where it
+    /// takes line 1 for "unknown". The place kept beside is the true one.
+    pub(crate) fn into_error(self, dialect: Dialect, lines_before: u32) -> Error {
+        let scanner = u32::from(self.by == Refusal::Scanner);
+        let (problem, context) = match self.by {
+            Refusal::Reader => (0, 0),
+            _ => (self.mark.line, self.context.line),
         };
-        Ok(Event { kind, pos })
-    }
-
-    /// Words and counts lines as the dialect's `fail` does.
-    fn error(&self, e: &libyaml_safer::Error) -> Error {
-        let scanner = u32::from(e.kind() == libyaml_safer::ErrorKind::Scanner);
-        let problem = e.problem_mark().map_or(0, |m| m.line as u32);
-        let context = e.context_mark().map_or(0, |m| m.line as u32);
-        let shown = match self.dialect {
+        let shown = match dialect {
             Dialect::V2 if problem != 0 => problem + scanner,
             Dialect::V2 => context,
             Dialect::V3 if context != 0 => context + scanner,
             Dialect::V3 if problem != 0 => problem + scanner,
             Dialect::V3 => 0,
         };
-        let shown = if shown == 0 { 0 } else { shown + self.lines_before };
-        let mark = e.problem_mark().or(e.context_mark());
-        let pos = mark.map_or(Pos::default(), |m| Pos {
-            line: self.lines_before + m.line as u32 + 1,
-            column: m.column as u32 + 1,
-        });
-        Error { pos, message: e.problem().to_owned(), shown }
+        let shown = if shown == 0 { 0 } else { shown + lines_before };
+        Error { pos: self.mark.pos(lines_before), message: self.problem.into_owned(), shown }
     }
 }

@@ -1,6 +1,6 @@
 //! JSON as Go's `encoding/json` writes it, from and to our tree.
 
-use super::emit::decode_binary;
+use super::emit::{decode_binary, rewritten};
 use super::resolve::{Dialect, Resolved, resolve_tagged};
 use super::{Entry, Error, Limits, Mapping, Node, Scalar, Style, Tag, Value, num, time};
 
@@ -12,20 +12,37 @@ use super::{Entry, Error, Limits, Mapping, Node, Scalar, Style, Tag, Value, num,
 /// Keys that are not strings, scalars that contradict their tag, infinities.
 pub fn to_json(node: &Node, escape_html: bool) -> Result<String, Error> {
     let mut out = String::new();
-    write(&mut out, node, escape_html, true)?;
+    write(&mut out, node, Form { html: escape_html, rewrite: false }, true)?;
     Ok(out)
 }
 
-fn write(out: &mut String, node: &Node, html: bool, top: bool) -> Result<(), Error> {
+/// As [`to_json`] with escaped HTML, but of the node as kustomize's `MarshalJSON` has it: written by go-yaml v3 in the
+/// style in which it stood, and read again. This is what goes into name hashes.
+///
+/// # Errors
+/// As [`to_json`], and block scalars that begin with a tab.
+pub fn to_json_as_kustomize(node: &Node) -> Result<String, Error> {
+    let mut out = String::new();
+    write(&mut out, node, Form { html: true, rewrite: true }, true)?;
+    Ok(out)
+}
+
+#[derive(Clone, Copy)]
+struct Form {
+    html: bool,
+    rewrite: bool,
+}
+
+fn write(out: &mut String, node: &Node, form: Form, top: bool) -> Result<(), Error> {
     match &node.value {
-        Value::Scalar(scalar) => write_scalar(out, scalar, node, html)?,
+        Value::Scalar(scalar) => write_scalar(out, scalar, node, form)?,
         Value::Sequence(items) => {
             out.push('[');
             for (i, item) in items.iter().enumerate() {
                 if i > 0 {
                     out.push(',');
                 }
-                write(out, item, html, false)?;
+                write(out, item, form, false)?;
             }
             out.push(']');
         }
@@ -35,9 +52,9 @@ fn write(out: &mut String, node: &Node, html: bool, top: bool) -> Result<(), Err
                 if i > 0 {
                     out.push(',');
                 }
-                quote_into(out, key, html);
+                quote_into(out, key, form.html);
                 out.push(':');
-                write(out, value, html, false)?;
+                write(out, value, form, false)?;
             }
             out.push('}');
         }
@@ -63,7 +80,20 @@ fn sorted(mapping: &Mapping, top: bool) -> Result<Vec<(&str, &Node)>, Error> {
     Ok(entries)
 }
 
-fn write_scalar(out: &mut String, scalar: &Scalar, node: &Node, html: bool) -> Result<(), Error> {
+fn write_scalar(out: &mut String, scalar: &Scalar, node: &Node, form: Form) -> Result<(), Error> {
+    let html = form.html;
+    if form.rewrite
+        && scalar.tag == Tag::Null
+        && scalar.text.is_empty()
+        && scalar.style == Style::SingleQuoted
+    {
+        quote_into(out, "", html);
+        return Ok(());
+    }
+    if form.rewrite && scalar.tag == Tag::Str {
+        quote_into(out, &rewritten(scalar, node.pos)?, html);
+        return Ok(());
+    }
     if let Tag::Str | Tag::Other(_) = scalar.tag {
         quote_into(out, &scalar.text, html);
         return Ok(());
@@ -72,8 +102,11 @@ fn write_scalar(out: &mut String, scalar: &Scalar, node: &Node, html: bool) -> R
         quote_into(out, &decode_binary(&scalar.text, node.pos)?, html);
         return Ok(());
     }
-    let resolved =
-        resolve_tagged(&scalar.tag, &scalar.text, Dialect::V3).map_err(|m| Error::at(node.pos, m))?;
+    let resolved = resolve_tagged(&scalar.tag, &scalar.text, Dialect::V3).map_err(|message| Error {
+        pos: node.pos,
+        message,
+        shown: 0,
+    })?;
     match resolved {
         Resolved::Null => out.push_str("null"),
         Resolved::Bool(b) => out.push_str(if b { "true" } else { "false" }),

@@ -6,14 +6,19 @@
 //! duplicate keys and more.
 
 mod compose;
+mod cursor;
 pub mod emit;
 mod error;
 mod event;
 pub mod json;
 mod node;
 pub mod num;
+mod parse;
 mod read;
 mod resolve;
+mod scan;
+mod scan_scalar;
+mod scan_tag;
 mod time;
 
 pub use error::{Error, Limits};

@@ -20,6 +20,7 @@ pub fn read_v3(text: &str, limits: &Limits) -> Result<Vec<Node>, Error> {
         text = &unix;
     }
     let mut nodes = Vec::new();
+    let mut deferred = Ok(());
     for (piece, first_line) in split_documents(text)? {
         let mut composer = Composer::new(piece, Dialect::V3, limits)?;
         composer.start_at(first_line);
@@ -28,8 +29,9 @@ pub fn read_v3(text: &str, limits: &Limits) -> Result<Vec<Node>, Error> {
         {
             nodes.push(node);
         }
+        deferred = deferred.and(composer.finish());
     }
-    Ok(nodes)
+    deferred.map(|()| nodes)
 }
 
 /// kyaml's cut at `\n---.*\n`: each piece with the number of lines before it.
@@ -82,6 +84,7 @@ fn read_all(text: &str, dialect: Dialect, limits: &Limits) -> Result<Vec<Node>, 
     while let Some(node) = composer.document()? {
         nodes.push(node);
     }
+    composer.finish()?;
     Ok(nodes)
 }
 
@@ -146,7 +149,8 @@ fn json_scalar(scalar: Scalar, pos: super::Pos) -> Result<Scalar, Error> {
         (_, Resolved::Int(n)) => plain(Tag::Int, n.to_string()),
         (_, Resolved::Uint(n)) => plain(Tag::Int, n.to_string()),
         (_, Resolved::Float(x)) => match num::format_json(x) {
-            Some(text) => plain(Tag::Float, text),
+            // `-0` alone would read as the integer 0.
+            Some(text) => plain(Tag::Float, if text == "-0" { "-0.0".into() } else { text }),
             None => return Err(Error::at(pos, format!("json: unsupported value: {}", num::format_g(x)))),
         },
     })

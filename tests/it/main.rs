@@ -8,3 +8,4 @@ mod source;
 #[cfg(feature = "syncer")]
 mod support;
 mod template;
+mod yaml;

@@ -6,6 +6,6 @@ mod tree;
 mod writer;
 
 pub use order::{natural_cmp, natural_sort_by};
-pub(crate) use tree::decode_binary;
 pub use tree::{append_yaml, to_yaml};
+pub(crate) use tree::{decode_binary, rewritten};
 pub use writer::Writer;

@@ -9,7 +9,7 @@ pub(super) struct Analysis {
     pub(super) multiline: bool,
     plain: bool,
     single_quoted: bool,
-    block: bool,
+    pub(super) block: bool,
 }
 
 /// The bytes that make an ASCII text anything but simple, wherever they stand.

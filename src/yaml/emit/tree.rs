@@ -1,9 +1,14 @@
 //! What kustomize prints for a resource: its node decoded by go-yaml v3, made JSON, and written by `sigs.k8s.io/yaml`.
 
+use std::borrow::Cow;
+
 use super::natural_sort_by;
+use super::scalar::{analyze, is_break};
 use super::writer::Writer;
 use crate::yaml::resolve::{Dialect, Resolved, resolve_tagged};
-use crate::yaml::{Entry, Error, Mapping, Node, Pos, Scalar, Tag, Value, json, time};
+use crate::yaml::{
+    Entry, Error, Limits, Mapping, Node, Pos, Scalar, Style, Tag, Value, json, read_v3_stream, time,
+};
 
 /// Prints a resource read with `read_v3` as kustomize prints it.
 ///
@@ -53,12 +58,12 @@ fn sorted_entries(mapping: &Mapping, top: bool) -> Result<Vec<(&str, &Entry)>, E
     for entry in &mapping.entries {
         match &entry.key.value {
             Value::Scalar(Scalar { tag: Tag::Str, text, .. }) => sorted.push((&**text, entry)),
-            // The top level is decoded into string keys, whatever they are; null keys fall out.
-            Value::Scalar(Scalar { tag, text, .. }) if top => {
-                if *tag != Tag::Null {
-                    sorted.push((&**text, entry));
-                }
+            // kyaml does not find a null key again when it expands merges, and appends it a second time.
+            Value::Scalar(Scalar { tag: Tag::Null, text, .. }) if top && !text.is_empty() => {
+                return Err(duplicate_key(text, entry.key.pos, entry.key.pos));
             }
+            // The top level is decoded into string keys, whatever they are.
+            Value::Scalar(Scalar { text, .. }) if top => sorted.push((&**text, entry)),
             _ => {
                 return Err(Error::at(
                     entry.key.pos,
@@ -82,14 +87,21 @@ fn duplicate_key(key: &str, first: Pos, second: Pos) -> Error {
 
 fn write_scalar(w: &mut Writer<'_>, scalar: &Scalar, pos: Pos) -> Result<(), Error> {
     if let Tag::Str | Tag::Other(_) = scalar.tag {
-        w.string(&scalar.text);
+        return write_string(w, scalar, pos);
+    }
+    if scalar.tag == Tag::Null && scalar.text.is_empty() && scalar.style == Style::SingleQuoted {
+        w.string("");
         return Ok(());
     }
     if scalar.tag == Tag::Binary {
         w.string(&decode_binary(&scalar.text, pos)?);
         return Ok(());
     }
-    match resolve_tagged(&scalar.tag, &scalar.text, Dialect::V3).map_err(|m| Error::at(pos, m))? {
+    match resolve_tagged(&scalar.tag, &scalar.text, Dialect::V3).map_err(|message| Error {
+        pos,
+        message,
+        shown: 0,
+    })? {
         Resolved::Null => w.null(),
         Resolved::Bool(b) => w.bool(b),
         Resolved::Int(n) => w.int(n),
@@ -107,6 +119,30 @@ fn write_scalar(w: &mut Writer<'_>, scalar: &Scalar, pos: Pos) -> Result<(), Err
     Ok(())
 }
 
+fn write_string(w: &mut Writer<'_>, scalar: &Scalar, pos: Pos) -> Result<(), Error> {
+    w.string(&rewritten(scalar, pos)?);
+    Ok(())
+}
+
+/// What is left of a string after kustomize has written it with go-yaml v3, in the style in which it stood, and read it
+/// again. Only block scalars are changed by that.
+pub(crate) fn rewritten(scalar: &Scalar, pos: Pos) -> Result<Cow<'_, str>, Error> {
+    let block = match scalar.style {
+        Style::Literal | Style::Folded => true,
+        Style::Plain => scalar.text.contains('\n'),
+        Style::SingleQuoted | Style::DoubleQuoted => false,
+    };
+    if block && scalar.text.starts_with('\t') && analyze(&scalar.text.replace('\t', "x")).block {
+        // There is no indentation indicator, and a tab where the indentation is looked for.
+        let message = "found a tab character where an indentation space is expected; quote the text";
+        return Err(Error::at(pos, message));
+    }
+    if scalar.style == Style::Folded && scalar.text.contains('\n') {
+        return refolded(&scalar.text).map(Cow::Owned);
+    }
+    Ok(Cow::Borrowed(&scalar.text))
+}
+
 /// The text of a `!!binary` scalar, each byte that is not UTF-8 replaced as Go's JSON does.
 pub(crate) fn decode_binary(text: &str, pos: Pos) -> Result<String, Error> {
     use base64::Engine as _;
@@ -116,4 +152,48 @@ pub(crate) fn decode_binary(text: &str, pos: Pos) -> Result<String, Error> {
     let bytes =
         engine.decode(&clean).map_err(|_| Error::at(pos, "!!binary value contains invalid base64 data"))?;
     Ok(json::lossy(&bytes))
+}
+
+/// What is left of a folded text after kustomize has written it with go-yaml v3 and read it again.
+///
+/// go-yaml doubles a break only if the first line of the text does not begin with a blank, and forgets that it must
+/// not before a line that does: `>` with more-indented lines grows empty lines.
+fn refolded(text: &str) -> Result<String, Error> {
+    let blank = |c: char| matches!(c, ' ' | '\t');
+    let analysis = analyze(&text.replace('\t', "x"));
+    if !analysis.block {
+        return Ok(text.to_owned());
+    }
+    let doubles = text.trim_start_matches(is_break).starts_with(|c| !blank(c));
+    let mut out = String::from(">");
+    if text.starts_with(|c| c == ' ' || is_break(c)) {
+        out.push('2');
+    }
+    let mut from_end = text.chars().rev();
+    match (from_end.next(), from_end.next()) {
+        (Some(last), before) if is_break(last) => {
+            out.push_str(if before.is_none_or(is_break) { "+" } else { "" })
+        }
+        _ => out.push('-'),
+    }
+    out.push('\n');
+    let (mut breaks, mut leading_blank) = (true, true);
+    for c in text.chars() {
+        if is_break(c) {
+            if !breaks && !leading_blank && c == '\n' && doubles {
+                out.push('\n');
+            }
+            out.push(c);
+            breaks = true;
+            continue;
+        }
+        if breaks {
+            out.push_str("  ");
+            leading_blank = blank(c);
+        }
+        out.push(c);
+        breaks = false;
+    }
+    let nodes = read_v3_stream(&out, &Limits::default())?;
+    Ok(nodes.first().and_then(Node::text).unwrap_or_default().to_owned())
 }

@@ -100,6 +100,9 @@ impl<'o> Writer<'o> {
     pub fn key(&mut self, key: &str) {
         self.enter();
         self.write_indent();
+        if key.len() > 128 || key.contains('\u{85}') {
+            self.check_json_key(key);
+        }
         let through_json;
         let mut key = key;
         if let Some(changed) = self.json_round_trip(key) {
@@ -195,6 +198,14 @@ impl<'o> Writer<'o> {
                 self.error.get_or_insert(error);
                 None
             }
+        }
+    }
+
+    /// go-yaml reads the JSON in between by YAML's rules for keys: one line, 1024 characters at most.
+    fn check_json_key(&mut self, key: &str) {
+        let quoted = crate::yaml::json::quote(key, true);
+        if key.contains('\u{85}') || quoted.chars().count() > 1024 {
+            self.error.get_or_insert(Error::new("did not find expected ',' or '}'"));
         }
     }
 
