@@ -92,7 +92,7 @@ good "$(ls "$repo/apps" | wc -l) apps in $repo"
 
 step "3. retune run: the repository becomes the cluster"
 from=$(now)
-"$retune" run --repo "$repo" --branch main --profile "$profile" --name quickstart --state-dir "$home/state" >"$home/retune.log" 2>&1 &
+"$retune" run --repo "$repo" --branch main --profile "$profile" --cloud quickstart --state-dir "$home/state" >"$home/retune.log" 2>&1 &
 retune_pid=$!
 cloudsync=cloudsync/quickstart
 alive() { kill -0 "$retune_pid" 2>/dev/null || fail "retune ended by itself"; }
@@ -164,8 +164,8 @@ good "$(basename "$image") again, $(since "$from") after git began"
 await "jsonpath={.status.syncedRevision}=$(git -C "$repo" rev-parse HEAD)" 60 "the end of the sync"
 
 step "7. What retune says"
-"$retune" status --name quickstart 2>&1 | sed 's/^/  /' || fail "retune status failed"
-"$retune" history --name quickstart 2>&1 | sed 's/^/  /' || fail "retune history failed"
+"$retune" status --cloud quickstart 2>&1 | sed 's/^/  /' || fail "retune status failed"
+"$retune" history --cloud quickstart 2>&1 | sed 's/^/  /' || fail "retune history failed"
 
 printf '\n%sThe tour took %s.%s\n' "$bold" "$(since "$started")" "$off"
 if [ $once = yes ]; then
@@ -182,8 +182,8 @@ It stays up until Ctrl-C. In another terminal:
   kubectl get cloudsync,inventory -n retune-system
   kubectl delete service memcached -n openstack           # it comes back
   cd $repo                                                # commit something
-  retune diff --name quickstart
-  retune rollback HEAD~2 --pin --name quickstart; retune status --name quickstart; retune resume --name quickstart
+  retune diff --cloud quickstart
+  retune rollback HEAD~2 --pin --cloud quickstart; retune status --cloud quickstart; retune resume --cloud quickstart
   tail -f $home/retune.log
 END
 wait "$retune_pid" || fail "retune ended by itself"

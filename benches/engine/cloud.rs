@@ -32,7 +32,6 @@ pub(crate) struct Cloud {
     pub(crate) user: String,
     pub(crate) kubeconfig: PathBuf,
     pub(crate) repo: Repo,
-    pub(crate) shape: Shape,
     state: tempfile::TempDir,
 }
 
@@ -120,7 +119,7 @@ impl Cloud {
         }
         repo.commit("Begin", &[]);
         let state = tempfile::tempdir().expect("a scratch folder");
-        Self { name: namespace.clone(), namespace, user, kubeconfig, repo, shape, state }
+        Self { name: namespace.clone(), namespace, user, kubeconfig, repo, state }
     }
 
     /// Starts `retune run` for this cloud.

@@ -154,7 +154,7 @@ async fn serve(
         };
         counts.requests.fetch_add(1, Ordering::Relaxed);
         let current = *mode.borrow();
-        let strike = TURN.fetch_add(1, Ordering::Relaxed) % 2 == 0;
+        let strike = TURN.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
         match current {
             Mode::Answer(status) if strike => {
                 counts.injected.fetch_add(1, Ordering::Relaxed);

@@ -8,4 +8,5 @@ mod source;
 #[cfg(feature = "syncer")]
 mod support;
 mod template;
+mod tools_cache;
 mod yaml;

@@ -113,7 +113,10 @@ impl Drop for Retune {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            eprintln!("--- what retune wrote\n{}", self.output());
+            #[expect(clippy::print_stderr, reason = "the test harness shows it with the failure")]
+            {
+                eprintln!("--- what retune wrote\n{}", self.output());
+            }
         }
     }
 }
