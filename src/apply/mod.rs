@@ -1,1 +1,7 @@
-//! Executes a plan.
+//! Executing plans: what may start when ([`run`], pure) and the requests themselves ([`job`]).
+//!
+//! The sync task owns a [`run::Run`] and asks it what may start; jobs are futures that report back. A wait (for a
+//! dependency, a CRD, readiness) is a state in the run, never a worker.
+
+pub mod job;
+pub mod run;

@@ -1,0 +1,390 @@
+//! One plan being executed: which app and which phase may go on. Pure; fed with what happened, asked what to start.
+//!
+//! Apps wait for the readiness of what they depend on; inside an app, phases follow each other as their objects are
+//! applied (CRDs: established). An object that fails for good stops the later phases of its app and the apps that
+//! depend on it, nothing else. Deletions of an app come after it is ready; removed apps go last.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::cloud::ObjectId;
+use crate::plan::order::{PHASES, Phase};
+use crate::plan::{Action, AppPlan, Plan, Verb};
+
+/// How an app stands with regard to those that depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    /// All objects are current.
+    Ready,
+    /// Not yet.
+    Waiting,
+}
+
+/// Where an app is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Waits for the apps it depends on.
+    Waiting,
+    /// Its additions are being written to the inventory, before any object is.
+    Recording,
+    /// The inventory knows its additions; the first phase may begin.
+    Recorded,
+    /// Objects of this phase are being applied.
+    Applying(Phase),
+    /// Everything is applied; waits until its objects are ready.
+    Settling,
+    /// What Git has no more is being deleted.
+    Pruning,
+    /// Nothing left to do.
+    Done,
+    /// An object failed for good.
+    Failed,
+}
+
+/// One app of a run.
+#[derive(Debug)]
+pub struct AppRun {
+    /// Its part of the plan.
+    pub plan: AppPlan,
+    /// Where it is.
+    pub state: State,
+    /// Objects of the current phase that are not applied yet, or deletions not done yet.
+    pub outstanding: HashSet<ObjectId>,
+    /// Objects that failed for good, with the message.
+    pub failed: BTreeMap<ObjectId, String>,
+}
+
+/// What to start.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Write the app's additions to the inventory, then tell [`Run::recorded`].
+    Record(Arc<str>),
+    /// Apply this object, then tell [`Run::applied`] or [`Run::failed`].
+    Apply(ObjectId),
+    /// Delete this object, then tell [`Run::applied`] or [`Run::failed`].
+    Delete(Box<Action>),
+    /// Forget this object.
+    Release(ObjectId),
+    /// The app's objects are all applied.
+    AppApplied(Arc<str>),
+    /// The app is ready; its deletions follow.
+    AppReady(Arc<str>),
+}
+
+/// A plan being executed.
+#[derive(Debug, Default)]
+pub struct Run {
+    /// In the plan's order.
+    pub apps: Vec<AppRun>,
+    index: HashMap<Arc<str>, usize>,
+    /// Every object still outstanding, to its app.
+    owners: HashMap<ObjectId, usize>,
+}
+
+impl Run {
+    /// A run of a plan; nothing is started yet.
+    #[must_use]
+    pub fn new(plan: &Plan) -> Self {
+        let mut run = Self::default();
+        for app in &plan.apps {
+            run.index.insert(Arc::clone(&app.app), run.apps.len());
+            run.apps.push(AppRun {
+                plan: app.clone(),
+                state: State::Waiting,
+                outstanding: HashSet::new(),
+                failed: BTreeMap::new(),
+            });
+        }
+        run
+    }
+
+    /// Whether every app is done or failed.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.apps.iter().all(|a| matches!(a.state, State::Done | State::Failed))
+    }
+
+    /// Whether every object that could be applied is, and nothing is left but waiting for readiness and deleting.
+    #[must_use]
+    pub fn is_applied(&self) -> bool {
+        self.apps.iter().all(|a| matches!(a.state, State::Settling | State::Pruning | State::Done | State::Failed))
+    }
+
+    /// The app of that name.
+    #[must_use]
+    pub fn app(&self, name: &str) -> Option<&AppRun> {
+        self.index.get(name).map(|i| &self.apps[*i])
+    }
+
+    /// The dependencies that an app still waits for.
+    pub fn waits_for<'a>(
+        &'a self,
+        app: &'a AppRun,
+        ready: &'a dyn Fn(&str) -> Readiness,
+    ) -> impl Iterator<Item = &'a Arc<str>> {
+        app.plan.depends_on.iter().filter(move |d| ready(d) != Readiness::Ready)
+    }
+
+    /// The inventory knows the app's additions.
+    pub fn recorded(&mut self, app: &str) {
+        if let Some(app) = self.index.get(app).map(|i| &mut self.apps[*i])
+            && app.state == State::Recording
+        {
+            app.state = State::Recorded;
+        }
+    }
+
+    /// An object is as the plan wants it (applied, or deleted). Gives back the app's index if it was this run's business.
+    pub fn applied(&mut self, id: &ObjectId) {
+        if let Some(index) = self.owners.remove(id) {
+            self.apps[index].outstanding.remove(id);
+        }
+    }
+
+    /// An object failed for good.
+    pub fn failed(&mut self, id: &ObjectId, message: String) {
+        if let Some(index) = self.owners.remove(id) {
+            let app = &mut self.apps[index];
+            app.outstanding.remove(id);
+            app.failed.insert(id.clone(), message);
+        }
+    }
+
+    /// Whether an object is still to be applied or deleted by this run.
+    #[must_use]
+    pub fn is_outstanding(&self, id: &ObjectId) -> bool {
+        self.owners.contains_key(id)
+    }
+
+    /// What may start now. `ready` tells an app's readiness, `established` whether a CRD's kind is served.
+    pub fn advance(
+        &mut self,
+        ready: &dyn Fn(&str) -> Readiness,
+        established: &dyn Fn(&ObjectId) -> bool,
+    ) -> Vec<Order> {
+        let mut orders = Vec::new();
+        let others_applied =
+            self.apps.iter().filter(|a| !a.plan.removed).all(|a| {
+                matches!(a.state, State::Settling | State::Pruning | State::Done | State::Failed)
+            });
+        for index in 0..self.apps.len() {
+            // An app may pass several states at once.
+            while self.step(index, ready, established, others_applied, &mut orders) {}
+        }
+        orders
+    }
+
+    /// One step of one app; whether it moved.
+    fn step(
+        &mut self,
+        index: usize,
+        ready: &dyn Fn(&str) -> Readiness,
+        established: &dyn Fn(&ObjectId) -> bool,
+        others_applied: bool,
+        orders: &mut Vec<Order>,
+    ) -> bool {
+        let app = &mut self.apps[index];
+        match app.state {
+            State::Waiting if app.plan.removed => {
+                if !others_applied {
+                    return false;
+                }
+                app.state = State::Settling;
+            }
+            State::Waiting => {
+                if app.plan.applies.is_empty() {
+                    app.state = State::Settling;
+                    return true;
+                }
+                if app.plan.depends_on.iter().any(|d| ready(d) != Readiness::Ready) {
+                    return false;
+                }
+                if app.plan.applies.iter().any(|a| matches!(a.verb, Verb::Create | Verb::Adopt)) {
+                    app.state = State::Recording;
+                    orders.push(Order::Record(Arc::clone(&app.plan.app)));
+                    return false;
+                }
+                return self.begin_phase(index, Phase::Namespace, orders);
+            }
+            State::Recording => return false,
+            State::Recorded => return self.begin_phase(index, Phase::Namespace, orders),
+            State::Applying(phase) => {
+                if !app.outstanding.is_empty() {
+                    return false;
+                }
+                if !app.failed.is_empty() {
+                    app.state = State::Failed;
+                    return true;
+                }
+                if phase == Phase::Definition
+                    && !app.plan.applies.iter().filter(|a| a.phase == phase).all(|a| established(&a.id))
+                {
+                    return false;
+                }
+                match PHASES.iter().find(|p| **p > phase) {
+                    Some(next) => return self.begin_phase(index, *next, orders),
+                    None => {
+                        app.state = State::Settling;
+                        orders.push(Order::AppApplied(Arc::clone(&app.plan.app)));
+                    }
+                }
+            }
+            State::Settling => {
+                if !app.plan.removed && ready(&app.plan.app) != Readiness::Ready {
+                    return false;
+                }
+                if !app.plan.removed {
+                    orders.push(Order::AppReady(Arc::clone(&app.plan.app)));
+                }
+                app.state = State::Pruning;
+                for action in &app.plan.prunes {
+                    match action.verb {
+                        Verb::Release => orders.push(Order::Release(action.id.clone())),
+                        _ => {
+                            app.outstanding.insert(action.id.clone());
+                            self.owners.insert(action.id.clone(), index);
+                            orders.push(Order::Delete(Box::new(action.clone())));
+                        }
+                    }
+                }
+            }
+            State::Pruning => {
+                if !app.outstanding.is_empty() {
+                    return false;
+                }
+                app.state = if app.failed.is_empty() { State::Done } else { State::Failed };
+            }
+            State::Done | State::Failed => return false,
+        }
+        true
+    }
+
+    fn begin_phase(&mut self, index: usize, phase: Phase, orders: &mut Vec<Order>) -> bool {
+        let app = &mut self.apps[index];
+        // The first phase that has anything in it.
+        let Some(phase) = app.plan.applies.iter().map(|a| a.phase).filter(|p| *p >= phase).min() else {
+            app.state = State::Settling;
+            orders.push(Order::AppApplied(Arc::clone(&app.plan.app)));
+            return true;
+        };
+        app.state = State::Applying(phase);
+        for action in app.plan.applies.iter().filter(|a| a.phase == phase) {
+            app.outstanding.insert(action.id.clone());
+            self.owners.insert(action.id.clone(), index);
+            orders.push(Order::Apply(action.id.clone()));
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn action(kind: &str, group: &str, name: &str, verb: Verb) -> Action {
+        let id = ObjectId::new(group, kind, None, name);
+        let phase = crate::plan::order::phase(&id);
+        Action { id, verb, phase, reason: String::new(), digest: None, uid: None }
+    }
+
+    fn app(name: &str, depends_on: &[&str], applies: Vec<Action>, prunes: Vec<Action>) -> AppPlan {
+        let depends_on = depends_on.iter().map(|d| Arc::from(*d)).collect();
+        AppPlan { app: name.into(), depends_on, applies, prunes, removed: false, pending: Vec::new() }
+    }
+
+    fn plan(apps: Vec<AppPlan>) -> Plan {
+        Plan { apps, withheld: Vec::new(), approval: None, unchanged: 0 }
+    }
+
+    fn names(orders: &[Order]) -> Vec<String> {
+        orders
+            .iter()
+            .map(|o| match o {
+                Order::Record(app) => format!("record {app}"),
+                Order::Apply(id) => format!("apply {}", id.name),
+                Order::Delete(action) => format!("delete {}", action.id.name),
+                Order::Release(id) => format!("release {}", id.name),
+                Order::AppApplied(app) => format!("applied {app}"),
+                Order::AppReady(app) => format!("ready {app}"),
+            })
+            .collect()
+    }
+
+    const NOT_READY: &dyn Fn(&str) -> Readiness = &|_| Readiness::Waiting;
+    const READY: &dyn Fn(&str) -> Readiness = &|_| Readiness::Ready;
+    const ESTABLISHED: &dyn Fn(&ObjectId) -> bool = &|_| true;
+
+    #[test]
+    fn the_inventory_knows_additions_before_any_object_is_applied() {
+        let mut run = Run::new(&plan(vec![app("a", &[], vec![action("ConfigMap", "", "x", Verb::Create)], vec![])]));
+        assert_eq!(names(&run.advance(NOT_READY, ESTABLISHED)), ["record a"]);
+        assert!(run.advance(NOT_READY, ESTABLISHED).is_empty());
+        run.recorded("a");
+        assert_eq!(names(&run.advance(NOT_READY, ESTABLISHED)), ["apply x"]);
+    }
+
+    #[test]
+    fn phases_follow_each_other_and_wait_for_crds_to_be_established() {
+        let applies = vec![
+            action("CustomResourceDefinition", "apiextensions.k8s.io", "crd", Verb::Update),
+            action("ConfigMap", "", "map", Verb::Update),
+            action("Deployment", "apps", "dep", Verb::Update),
+        ];
+        let mut run = Run::new(&plan(vec![app("a", &[], applies.clone(), vec![])]));
+        assert_eq!(names(&run.advance(NOT_READY, ESTABLISHED)), ["apply crd"]);
+        run.applied(&applies[0].id);
+        assert!(run.advance(NOT_READY, &|_| false).is_empty());
+        assert_eq!(names(&run.advance(NOT_READY, ESTABLISHED)), ["apply map"]);
+        run.applied(&applies[1].id);
+        assert_eq!(names(&run.advance(NOT_READY, ESTABLISHED)), ["apply dep"]);
+        run.applied(&applies[2].id);
+        assert_eq!(names(&run.advance(NOT_READY, ESTABLISHED)), ["applied a"]);
+    }
+
+    #[test]
+    fn a_dependant_starts_when_its_dependency_is_ready_and_others_do_not_wait() {
+        let one = |name: &str| vec![action("ConfigMap", "", name, Verb::Update)];
+        let mut run = Run::new(&plan(vec![
+            app("db", &[], one("d"), vec![]),
+            app("api", &["db"], one("a"), vec![]),
+            app("other", &[], one("o"), vec![]),
+        ]));
+        assert_eq!(names(&run.advance(NOT_READY, ESTABLISHED)), ["apply d", "apply o"]);
+        let id = ObjectId::new("", "ConfigMap", None, "d");
+        run.applied(&id);
+        assert_eq!(names(&run.advance(NOT_READY, ESTABLISHED)), ["applied db"]);
+        let db_ready: &dyn Fn(&str) -> Readiness =
+            &|name| if name == "db" { Readiness::Ready } else { Readiness::Waiting };
+        assert_eq!(names(&run.advance(db_ready, ESTABLISHED)), ["ready db", "apply a"]);
+    }
+
+    #[test]
+    fn an_object_that_failed_stops_its_apps_later_phases_only() {
+        let applies =
+            vec![action("ConfigMap", "", "map", Verb::Update), action("Deployment", "apps", "dep", Verb::Update)];
+        let mut run = Run::new(&plan(vec![
+            app("a", &[], applies.clone(), vec![]),
+            app("b", &[], vec![action("ConfigMap", "", "b", Verb::Update)], vec![]),
+        ]));
+        run.advance(NOT_READY, ESTABLISHED);
+        run.failed(&applies[0].id, "invalid".into());
+        assert!(run.advance(NOT_READY, ESTABLISHED).is_empty());
+        assert_eq!(run.app("a").unwrap().state, State::Failed);
+        assert_eq!(run.app("b").unwrap().state, State::Applying(Phase::Prerequisite));
+    }
+
+    #[test]
+    fn deletions_come_after_readiness() {
+        let prune = action("ConfigMap", "", "old", Verb::Prune);
+        let applies = vec![action("ConfigMap", "", "new", Verb::Update)];
+        let mut run = Run::new(&plan(vec![app("a", &[], applies.clone(), vec![prune.clone()])]));
+        run.advance(NOT_READY, ESTABLISHED);
+        run.applied(&applies[0].id);
+        assert_eq!(names(&run.advance(NOT_READY, ESTABLISHED)), ["applied a"]);
+        assert_eq!(names(&run.advance(READY, ESTABLISHED)), ["ready a", "delete old"]);
+        assert!(!run.is_over());
+        run.applied(&prune.id);
+        run.advance(READY, ESTABLISHED);
+        assert!(run.is_over());
+    }
+}

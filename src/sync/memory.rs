@@ -1,0 +1,378 @@
+//! The inventory as it is kept in memory and written to its shards. Pure: gives merge patches, takes what was read.
+//!
+//! One record per app. An object's entry lives in the shard it was first put in; a shard takes at most
+//! [`SHARD_ENTRIES`]. Additions are written before their objects, everything else is coalesced after.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::index::{Index, Standing, Tracked};
+use crate::cloud::{Digest, ObjectId};
+use crate::cluster::crd::{Inventory, InventoryEntry};
+use crate::cluster::fields::OwnSet;
+use crate::cluster::meta::Uid;
+use crate::health::Health;
+
+/// The most entries of one shard.
+pub const SHARD_ENTRIES: usize = 1_000;
+/// How many past renders are remembered.
+const PAST_RENDERS: usize = 20;
+
+/// What is remembered of one app.
+#[derive(Debug, Default)]
+pub struct AppRecord {
+    /// The revision last applied for it.
+    pub revision: String,
+    /// The digest of the render last applied whole.
+    pub render: Option<Digest>,
+    /// The digest of the render it was last ready with.
+    pub ready_render: Option<Digest>,
+    /// Renders that were live before, newest last.
+    pub past_renders: Vec<String>,
+    /// Completed hooks.
+    pub hooks: BTreeMap<String, String>,
+    /// Entries per shard.
+    shards: Vec<usize>,
+    /// Whether the head (all but the entries) must be written.
+    dirty_head: bool,
+    /// Entries that must be written or, if the index no longer has them, removed.
+    dirty: BTreeSet<ObjectId>,
+    /// Where removed entries were.
+    removed: Vec<(u16, ObjectId)>,
+}
+
+impl AppRecord {
+    /// Notes that a render is live from now on.
+    pub fn set_render(&mut self, render: Digest, revision: &str) {
+        if self.render != Some(render) || self.revision != revision {
+            if let Some(before) = self.render.filter(|b| *b != render) {
+                let text = before.to_string();
+                self.past_renders.retain(|p| *p != text);
+                self.past_renders.push(text);
+                let excess = self.past_renders.len().saturating_sub(PAST_RENDERS);
+                self.past_renders.drain(..excess);
+            }
+            // The revision alone is not worth a write per app: it is written with the next real change.
+            self.dirty_head |= self.render != Some(render);
+            self.render = Some(render);
+            self.revision = revision.to_owned();
+        }
+    }
+
+    /// Notes that a render was ready.
+    pub fn set_ready(&mut self, render: Digest) {
+        if self.ready_render != Some(render) {
+            self.ready_render = Some(render);
+            self.dirty_head = true;
+        }
+    }
+
+    /// Notes that an entry changed.
+    pub fn touch(&mut self, id: &ObjectId) {
+        self.dirty.insert(id.clone());
+    }
+
+    /// Notes that an entry is gone from this app.
+    pub fn remove(&mut self, id: &ObjectId, shard: u16) {
+        self.dirty.remove(id);
+        self.removed.push((shard, id.clone()));
+        if let Some(count) = self.shards.get_mut(usize::from(shard)) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    /// The shard that takes one more entry.
+    pub fn place(&mut self) -> u16 {
+        let index = match self.shards.iter().position(|n| *n < SHARD_ENTRIES) {
+            Some(index) => index,
+            None => {
+                self.shards.push(0);
+                self.shards.len() - 1
+            }
+        };
+        self.shards[index] += 1;
+        u16::try_from(index).unwrap_or(u16::MAX)
+    }
+
+    /// Whether anything waits to be written.
+    #[must_use]
+    pub fn is_dirty(&self) -> bool {
+        self.dirty_head || !self.dirty.is_empty() || !self.removed.is_empty()
+    }
+
+    /// How many objects the app has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shards.iter().sum()
+    }
+
+    /// Whether the app has no objects.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The inventory of a cloud.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// By app.
+    pub apps: BTreeMap<Arc<str>, AppRecord>,
+}
+
+/// One merge patch to one shard.
+#[derive(Debug, Clone)]
+pub struct ShardWrite {
+    /// The app.
+    pub app: Arc<str>,
+    /// The name of the `Inventory`.
+    pub name: String,
+    /// The patch of its spec.
+    pub spec: Value,
+    /// The entries in it, to be marked again if the write fails.
+    pub ids: Vec<ObjectId>,
+    /// Whether the shard is empty afterwards and is deleted instead.
+    pub delete: bool,
+}
+
+/// `apps/Deployment/openstack/keystone-api`
+#[must_use]
+pub fn entry_key(id: &ObjectId) -> String {
+    format!("{}/{}/{}/{}", id.group, id.kind, id.namespace.as_deref().unwrap_or(""), id.name)
+}
+
+/// Reads [`entry_key`].
+#[must_use]
+pub fn parse_key(key: &str) -> Option<ObjectId> {
+    let mut parts = key.splitn(4, '/');
+    let (group, kind, namespace, name) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    Some(ObjectId::new(group, kind, Some(namespace).filter(|n| !n.is_empty()), name))
+}
+
+fn entry(known: &Tracked) -> InventoryEntry {
+    InventoryEntry {
+        uid: known.uid.map(|u| u.to_string()).unwrap_or_default(),
+        version: known.version.to_string(),
+        digest: known.digest.map(|d| d.to_string()).unwrap_or_default(),
+        set: known.own.map(|o| format!("{:016x}", o.hash)).unwrap_or_default(),
+        time: known.own.map_or(0, |o| o.time),
+        generation: known.generation,
+        keep: if known.keep { "keep".into() } else { String::new() },
+    }
+}
+
+impl Memory {
+    /// Takes what was read at the start; returns what it makes of the index.
+    #[must_use]
+    pub fn load(shards: &[Inventory], index: &mut Index) -> Self {
+        let mut memory = Self::default();
+        for shard in shards {
+            let spec = &shard.spec;
+            let number: u16 = shard.metadata.name.rsplit('.').next().and_then(|n| n.parse().ok()).unwrap_or(0);
+            let app: Arc<str> = spec.app.as_str().into();
+            let record = memory.apps.entry(Arc::clone(&app)).or_default();
+            while record.shards.len() <= usize::from(number) {
+                record.shards.push(0);
+            }
+            record.shards[usize::from(number)] += spec.entries.len();
+            if number == 0 {
+                record.revision.clone_from(&spec.revision);
+                record.render = Digest::from_str(&spec.render).ok();
+                record.ready_render = Digest::from_str(&spec.ready_render).ok();
+                record.past_renders.clone_from(&spec.past_renders);
+                record.hooks.clone_from(&spec.hooks);
+            }
+            for (key, entry) in &spec.entries {
+                let Some(id) = parse_key(key) else { continue };
+                let mut known = Tracked::new(Arc::clone(&app), entry.version.as_str().into());
+                known.digest = Digest::from_str(&entry.digest).ok();
+                known.uid = Uid::parse(&entry.uid);
+                known.own = u64::from_str_radix(&entry.set, 16).ok().map(|hash| OwnSet { hash, time: entry.time });
+                known.generation = entry.generation;
+                known.keep = !entry.keep.is_empty();
+                known.shard = number;
+                known.standing = Standing::Unknown;
+                if !crate::health::has_rule(&id.group, &id.kind) && known.digest.is_some() {
+                    known.health = Health::Ready;
+                }
+                // An object in two apps' inventories (a crash while it moved) belongs to the one that applied it.
+                match index.objects.get(&id) {
+                    Some(other) if other.digest.is_some() => {
+                        let shard = number;
+                        record.remove(&id, shard);
+                    }
+                    Some(other) => {
+                        let (other_app, other_shard) = (Arc::clone(&other.app), other.shard);
+                        index.objects.insert(id.clone(), known);
+                        if let Some(record) = memory.apps.get_mut(&other_app) {
+                            record.remove(&id, other_shard);
+                        }
+                    }
+                    None => {
+                        index.objects.insert(id, known);
+                    }
+                }
+            }
+        }
+        memory
+    }
+
+    /// The record of an app, new if there is none.
+    pub fn app(&mut self, app: &Arc<str>) -> &mut AppRecord {
+        self.apps.entry(Arc::clone(app)).or_default()
+    }
+
+    /// Whether anything waits to be written.
+    #[must_use]
+    pub fn is_dirty(&self) -> bool {
+        self.apps.values().any(AppRecord::is_dirty)
+    }
+
+    /// Every write of one app, or of all. Nothing is dirty afterwards; a write that fails is given to [`Memory::failed`].
+    pub fn take_writes(&mut self, cloud: &str, only: Option<&str>, index: &Index) -> Vec<ShardWrite> {
+        let mut out = Vec::new();
+        let mut empty = Vec::new();
+        for (app, record) in &mut self.apps {
+            if only.is_some_and(|o| o != &**app) || !record.is_dirty() {
+                continue;
+            }
+            let mut shards: BTreeMap<u16, (serde_json::Map<String, Value>, Vec<ObjectId>)> = BTreeMap::new();
+            if record.dirty_head {
+                shards.entry(0).or_default();
+            }
+            for (shard, id) in std::mem::take(&mut record.removed) {
+                let (entries, ids) = shards.entry(shard).or_default();
+                entries.insert(entry_key(&id), Value::Null);
+                ids.push(id);
+            }
+            for id in std::mem::take(&mut record.dirty) {
+                if let Some(known) = index.objects.get(&id).filter(|k| k.app == *app) {
+                    let (entries, ids) = shards.entry(known.shard).or_default();
+                    entries.insert(entry_key(&id), serde_json::to_value(entry(known)).unwrap_or_default());
+                    ids.push(id);
+                }
+            }
+            record.dirty_head = false;
+            let total = record.len();
+            for (shard, (entries, ids)) in shards {
+                let count = record.shards.get(usize::from(shard)).copied().unwrap_or(0);
+                let mut spec = json!({"cloud": cloud, "app": &**app, "objects": count, "entries": entries});
+                if shard == 0 {
+                    spec["revision"] = json!(record.revision);
+                    spec["render"] = json!(record.render.map(|d| d.to_string()).unwrap_or_default());
+                    spec["readyRender"] = json!(record.ready_render.map(|d| d.to_string()).unwrap_or_default());
+                    spec["pastRenders"] = json!(record.past_renders);
+                    if !record.hooks.is_empty() {
+                        spec["hooks"] = json!(record.hooks);
+                    }
+                }
+                let delete = count == 0 && (shard > 0 || total == 0);
+                out.push(ShardWrite {
+                    app: Arc::clone(app),
+                    name: format!("{cloud}.{app}.{shard}"),
+                    spec,
+                    ids,
+                    delete,
+                });
+            }
+            if total == 0 {
+                empty.push(Arc::clone(app));
+            }
+        }
+        for app in empty {
+            self.apps.remove(&app);
+        }
+        out
+    }
+
+    /// A write did not happen: its entries are dirty again.
+    pub fn failed(&mut self, write: ShardWrite, index: &Index) {
+        let record = self.app(&write.app);
+        record.dirty_head = true;
+        for id in write.ids {
+            match index.objects.get(&id) {
+                Some(known) if known.app == write.app => record.touch(&id),
+                _ => {
+                    let shard = write.name.rsplit('.').next().and_then(|n| n.parse().ok()).unwrap_or(0);
+                    record.removed.push((shard, id));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(name: &str) -> ObjectId {
+        ObjectId::new("", "ConfigMap", Some("n"), name)
+    }
+
+    fn add(memory: &mut Memory, index: &mut Index, app: &Arc<str>, name: &str) {
+        let mut known = Tracked::new(Arc::clone(app), "v1".into());
+        let record = memory.app(app);
+        known.shard = record.place();
+        record.touch(&id(name));
+        index.objects.insert(id(name), known);
+    }
+
+    #[test]
+    fn keys_are_read_back() {
+        for id in [id("a"), ObjectId::new("rbac.authorization.k8s.io", "ClusterRole", None, "system:x")] {
+            assert_eq!(parse_key(&entry_key(&id)).unwrap(), id);
+        }
+    }
+
+    #[test]
+    fn additions_are_written_and_read_back_and_a_failed_write_is_repeated() {
+        let (mut memory, mut index) = (Memory::default(), Index::default());
+        let app: Arc<str> = "web".into();
+        add(&mut memory, &mut index, &app, "x");
+        let writes = memory.take_writes("c", Some("web"), &index);
+        assert_eq!(writes.len(), 1);
+        assert_eq!(writes[0].name, "c.web.0");
+        assert_eq!(writes[0].spec["objects"], 1);
+        assert!(!memory.is_dirty());
+        memory.failed(writes.into_iter().next().unwrap(), &index);
+        let again = memory.take_writes("c", None, &index);
+        assert!(again[0].spec["entries"]["/ConfigMap/n/x"].is_object());
+        let mut shard = Inventory::default();
+        shard.metadata.name = "c.web.0".into();
+        shard.spec = serde_json::from_value(again[0].spec.clone()).unwrap();
+        let mut index = Index::default();
+        let memory = Memory::load(&[shard], &mut index);
+        assert_eq!(memory.apps["web"].len(), 1);
+        assert!(index.objects[&id("x")].digest.is_none());
+    }
+
+    #[test]
+    fn a_shard_takes_a_thousand_and_the_last_entry_deletes_it() {
+        let (mut memory, mut index) = (Memory::default(), Index::default());
+        let app: Arc<str> = "web".into();
+        for i in 0..=SHARD_ENTRIES {
+            add(&mut memory, &mut index, &app, &format!("m{i}"));
+        }
+        let writes = memory.take_writes("c", None, &index);
+        assert_eq!(writes.iter().map(|w| w.ids.len()).collect::<Vec<_>>(), [SHARD_ENTRIES, 1]);
+        let last = index.objects.iter().find(|(_, k)| k.shard == 1).map(|(id, _)| id.clone()).unwrap();
+        index.objects.remove(&last);
+        memory.app(&app).remove(&last, 1);
+        let writes = memory.take_writes("c", None, &index);
+        assert!(writes.len() == 1 && writes[0].delete && writes[0].name == "c.web.1");
+    }
+
+    #[test]
+    fn past_renders_are_kept_without_the_present_one() {
+        let mut record = AppRecord::default();
+        let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
+        record.set_render(a, "1");
+        record.set_render(b, "2");
+        record.set_render(a, "3");
+        assert_eq!(record.past_renders, [a.to_string(), b.to_string()].map(|d| d).to_vec());
+        assert_eq!(record.render, Some(a));
+    }
+}
