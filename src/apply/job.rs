@@ -24,8 +24,8 @@ pub enum Done {
         id: ObjectId,
         /// Whether it is to be applied again once it is gone (an immutable field changed).
         recreate: bool,
-        /// The outcome.
-        result: Result<(), ApiError>,
+        /// The outcome: whether it is known to be gone (else its finalizers are still to run).
+        result: Result<bool, ApiError>,
     },
     /// A look at the whole live object.
     Looked {
@@ -106,7 +106,12 @@ impl Target {
                 let body = Bytes::from(self.body(&object, &app).to_string());
                 let options = ApplyOptions { force: take, dry_run: false };
                 match objects::apply(&self.client, &resource, &object.id, body.clone(), options).await {
-                    Err(error) if error.kind == ErrorKind::Conflict && force && !take && !error.causes.is_empty() => {
+                    Err(error)
+                        if error.kind == ErrorKind::Conflict
+                            && force
+                            && !take
+                            && !error.causes.is_empty() =>
+                    {
                         conflicts = error.causes;
                         let options = ApplyOptions { force: true, dry_run: false };
                         objects::apply(&self.client, &resource, &object.id, body, options).await
@@ -117,11 +122,25 @@ impl Target {
         };
         let version: Arc<str> = object.version().into();
         let digest = object.digest;
-        Done::Applied(Box::new(Applied { id: object.id, digest, version, conflicts, took: started.elapsed(), result }))
+        Done::Applied(Box::new(Applied {
+            id: object.id,
+            digest,
+            version,
+            conflicts,
+            took: started.elapsed(),
+            result,
+        }))
     }
 
     /// Deletes one object if it still has that uid.
-    pub async fn delete(self, id: ObjectId, version: Arc<str>, uid: Uid, rv: Option<u64>, recreate: bool) -> Done {
+    pub async fn delete(
+        self,
+        id: ObjectId,
+        version: Arc<str>,
+        uid: Uid,
+        rv: Option<u64>,
+        recreate: bool,
+    ) -> Done {
         let resource = self
             .discovery
             .resource(&id.group, &version, &id.kind)
@@ -129,10 +148,10 @@ impl Target {
             .cloned();
         let result = match resource {
             // A kind that is served no more has no objects.
-            None => Ok(()),
+            None => Ok(true),
             Some(resource) => match objects::delete(&self.client, &resource, &id, uid, rv).await {
-                Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
-                other => other,
+                Err(error) if error.kind == ErrorKind::NotFound => Ok(true),
+                other => other.map(|()| false),
             },
         };
         Done::Deleted { id, recreate, result }

@@ -107,7 +107,9 @@ impl Run {
     /// Whether every object that could be applied is, and nothing is left but waiting for readiness and deleting.
     #[must_use]
     pub fn is_applied(&self) -> bool {
-        self.apps.iter().all(|a| matches!(a.state, State::Settling | State::Pruning | State::Done | State::Failed))
+        self.apps
+            .iter()
+            .all(|a| matches!(a.state, State::Settling | State::Pruning | State::Done | State::Failed))
     }
 
     /// The app of that name.
@@ -163,10 +165,11 @@ impl Run {
         established: &dyn Fn(&ObjectId) -> bool,
     ) -> Vec<Order> {
         let mut orders = Vec::new();
-        let others_applied =
-            self.apps.iter().filter(|a| !a.plan.removed).all(|a| {
-                matches!(a.state, State::Settling | State::Pruning | State::Done | State::Failed)
-            });
+        let others_applied = self
+            .apps
+            .iter()
+            .filter(|a| !a.plan.removed)
+            .all(|a| matches!(a.state, State::Settling | State::Pruning | State::Done | State::Failed));
         for index in 0..self.apps.len() {
             // An app may pass several states at once.
             while self.step(index, ready, established, others_applied, &mut orders) {}
@@ -316,7 +319,8 @@ mod tests {
 
     #[test]
     fn the_inventory_knows_additions_before_any_object_is_applied() {
-        let mut run = Run::new(&plan(vec![app("a", &[], vec![action("ConfigMap", "", "x", Verb::Create)], vec![])]));
+        let mut run =
+            Run::new(&plan(vec![app("a", &[], vec![action("ConfigMap", "", "x", Verb::Create)], vec![])]));
         assert_eq!(names(&run.advance(NOT_READY, ESTABLISHED)), ["record a"]);
         assert!(run.advance(NOT_READY, ESTABLISHED).is_empty());
         run.recorded("a");
@@ -360,8 +364,10 @@ mod tests {
 
     #[test]
     fn an_object_that_failed_stops_its_apps_later_phases_only() {
-        let applies =
-            vec![action("ConfigMap", "", "map", Verb::Update), action("Deployment", "apps", "dep", Verb::Update)];
+        let applies = vec![
+            action("ConfigMap", "", "map", Verb::Update),
+            action("Deployment", "apps", "dep", Verb::Update),
+        ];
         let mut run = Run::new(&plan(vec![
             app("a", &[], applies.clone(), vec![]),
             app("b", &[], vec![action("ConfigMap", "", "b", Verb::Update)], vec![]),

@@ -24,6 +24,8 @@ pub struct Resource {
     pub plural: Arc<str>,
     /// Whether objects live in namespaces.
     pub namespaced: bool,
+    /// Whether the server lists and watches it.
+    pub watchable: bool,
 }
 
 impl Resource {
@@ -110,6 +112,8 @@ struct ServedResource {
     response_kind: Option<ResponseKind>,
     #[serde(default)]
     scope: String,
+    #[serde(default)]
+    verbs: Vec<String>,
 }
 #[derive(Deserialize)]
 struct ResponseKind {
@@ -161,6 +165,7 @@ impl Discovery {
                         kind: Arc::clone(&kind),
                         plural: served.resource.into(),
                         namespaced: served.scope == "Namespaced",
+                        watchable: ["list", "watch"].iter().all(|v| served.verbs.iter().any(|s| s == v)),
                     };
                     self.kinds.entry((Arc::clone(&name), kind)).or_default().push(resource);
                 }
@@ -182,6 +187,13 @@ impl Discovery {
 
     fn versions(&self, group: &str, kind: &str) -> Option<&Vec<Resource>> {
         self.kinds.get(&(Arc::from(group), Arc::from(kind)))
+    }
+
+    /// Whether a plural name of a group is served, by the name of its CRD (`users.k8s.mariadb.com`).
+    #[must_use]
+    pub fn serves_definition(&self, name: &str) -> bool {
+        let Some((plural, group)) = name.split_once('.') else { return false };
+        self.kinds.iter().any(|((g, _), served)| &**g == group && served.iter().any(|r| &*r.plural == plural))
     }
 
     /// Groups that did not answer the server's own discovery.

@@ -26,6 +26,7 @@ fn own_resource(kind: &str, plural: &str) -> Resource {
         kind: kind.into(),
         plural: plural.into(),
         namespaced: true,
+        watchable: true,
     }
 }
 
@@ -226,9 +227,7 @@ pub async fn cloud_key(client: &Client, cloud: &str) -> Result<[u8; 32], ApiErro
             });
         }
         let mut key = [0_u8; 32];
-        rustls::crypto::ring::default_provider()
-            .secure_random
-            .fill(&mut key)
+        ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut key)
             .map_err(|_| ApiError::unreadable("per-cloud key", "the system gives no random bytes"))?;
         let body = json!({"apiVersion": "v1", "kind": "Secret", "type": "Opaque",
             "metadata": {"name": name, "namespace": SYSTEM_NAMESPACE}, "data": {"key": base64.encode(key)}});

@@ -48,10 +48,12 @@ pub enum Decision {
 impl Fights {
     /// Asks for a correction of an object; one that may be made now is counted.
     pub fn ask(&mut self, id: &ObjectId, now: Instant) -> Decision {
-        let fight = self
-            .objects
-            .entry(id.clone())
-            .or_insert(Fight { since: now, count: 0, until: None, wait: FIRST });
+        let fight = self.objects.entry(id.clone()).or_insert(Fight {
+            since: now,
+            count: 0,
+            until: None,
+            wait: FIRST,
+        });
         if let Some(until) = fight.until {
             if now < until {
                 return Decision::Wait { until };

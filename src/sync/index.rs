@@ -52,12 +52,16 @@ pub struct Tracked {
     pub health_from: u64,
     /// Never deleted.
     pub keep: bool,
+    /// It was deleted by retune and is waited for to be gone.
+    pub deleting: bool,
     /// A write or a look is in flight.
     pub busy: bool,
     /// A write is wanted as soon as none is in flight.
     pub wanted: bool,
-    /// The newest event that came while a write was in flight.
-    pub held: Option<Box<Meta>>,
+    /// It stands in a queue.
+    pub queued: bool,
+    /// The newest event that came while a write was in flight, and whether it said that the object is gone.
+    pub held: Option<(Box<Meta>, bool)>,
     /// When retune last applied it, by the local clock.
     pub applied_at: Option<Instant>,
     /// The last relist that named it.
@@ -83,8 +87,10 @@ impl Tracked {
             message: None,
             health_from: 0,
             keep: false,
+            deleting: false,
             busy: false,
             wanted: false,
+            queued: false,
             held: None,
             applied_at: None,
             round: 0,

@@ -164,6 +164,16 @@ fn entry(known: &Tracked) -> InventoryEntry {
     }
 }
 
+/// The entry as a merge patch: what is empty now is named, or the old value would stay.
+fn entry_patch(known: &Tracked) -> Value {
+    let mut patch = json!({"uid": null, "version": null, "digest": null, "set": null, "keep": null});
+    if let (Some(into), Ok(Value::Object(now))) = (patch.as_object_mut(), serde_json::to_value(entry(known)))
+    {
+        into.extend(now);
+    }
+    patch
+}
+
 impl Memory {
     /// Takes what was read at the start; returns what it makes of the index.
     #[must_use]
@@ -171,7 +181,8 @@ impl Memory {
         let mut memory = Self::default();
         for shard in shards {
             let spec = &shard.spec;
-            let number: u16 = shard.metadata.name.rsplit('.').next().and_then(|n| n.parse().ok()).unwrap_or(0);
+            let number: u16 =
+                shard.metadata.name.rsplit('.').next().and_then(|n| n.parse().ok()).unwrap_or(0);
             let app: Arc<str> = spec.app.as_str().into();
             let record = memory.apps.entry(Arc::clone(&app)).or_default();
             while record.shards.len() <= usize::from(number) {
@@ -190,7 +201,8 @@ impl Memory {
                 let mut known = Tracked::new(Arc::clone(&app), entry.version.as_str().into());
                 known.digest = Digest::from_str(&entry.digest).ok();
                 known.uid = Uid::parse(&entry.uid);
-                known.own = u64::from_str_radix(&entry.set, 16).ok().map(|hash| OwnSet { hash, time: entry.time });
+                known.own =
+                    u64::from_str_radix(&entry.set, 16).ok().map(|hash| OwnSet { hash, time: entry.time });
                 known.generation = entry.generation;
                 known.keep = !entry.keep.is_empty();
                 known.shard = number;
@@ -251,7 +263,7 @@ impl Memory {
             for id in std::mem::take(&mut record.dirty) {
                 if let Some(known) = index.objects.get(&id).filter(|k| k.app == *app) {
                     let (entries, ids) = shards.entry(known.shard).or_default();
-                    entries.insert(entry_key(&id), serde_json::to_value(entry(known)).unwrap_or_default());
+                    entries.insert(entry_key(&id), entry_patch(known));
                     ids.push(id);
                 }
             }
@@ -263,7 +275,8 @@ impl Memory {
                 if shard == 0 {
                     spec["revision"] = json!(record.revision);
                     spec["render"] = json!(record.render.map(|d| d.to_string()).unwrap_or_default());
-                    spec["readyRender"] = json!(record.ready_render.map(|d| d.to_string()).unwrap_or_default());
+                    spec["readyRender"] =
+                        json!(record.ready_render.map(|d| d.to_string()).unwrap_or_default());
                     spec["pastRenders"] = json!(record.past_renders);
                     if !record.hooks.is_empty() {
                         spec["hooks"] = json!(record.hooks);

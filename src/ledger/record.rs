@@ -1,0 +1,125 @@
+//! What a ledger entry holds.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::plan::Plan;
+
+/// How many actions of a plan are recorded one by one.
+const ACTIONS: usize = 500;
+
+/// Which commit, by whom.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevisionInfo {
+    /// The commit's full id.
+    pub id: String,
+    /// Its author.
+    pub author: String,
+    /// The first line of its message.
+    pub subject: String,
+    /// When it was committed, seconds since the epoch.
+    pub time: i64,
+}
+
+impl RevisionInfo {
+    /// The first ten digits.
+    #[must_use]
+    pub fn short(&self) -> &str {
+        self.id.get(..10).unwrap_or(&self.id)
+    }
+}
+
+/// One entry, with when it was written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Entry {
+    /// RFC 3339.
+    pub time: String,
+    /// What happened.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum What {
+    /// A sync came to its end.
+    Sync(SyncRecord),
+    /// A drift was corrected or reported.
+    Drift(DriftRecord),
+    /// A revision could not be had or rendered.
+    Failed {
+        /// The commit, if it got so far.
+        revision: String,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+/// One sync.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SyncRecord {
+    /// The revision.
+    pub revision: RevisionInfo,
+    /// `2 create, 1 update`.
+    pub summary: String,
+    /// Each action: `update Deployment.apps openstack/api (rendered text changed)`; at most 500.
+    pub actions: Vec<String>,
+    /// Actions that were withheld.
+    pub withheld: Vec<String>,
+    /// Requests that wrote managed objects.
+    pub writes: u64,
+    /// Milliseconds from the revision being seen to everything ready, or given up.
+    pub ms: u64,
+    /// Whether every app was ready.
+    pub ready: bool,
+    /// What failed for good.
+    pub failed: Vec<String>,
+}
+
+impl SyncRecord {
+    /// The record of a sync that is over.
+    #[must_use]
+    pub fn of(
+        revision: &RevisionInfo,
+        plan: &Plan,
+        writes: u64,
+        failed: &[String],
+        took: Duration,
+        ready: bool,
+    ) -> Self {
+        Self {
+            revision: revision.clone(),
+            summary: plan.summary(),
+            actions: plan
+                .actions()
+                .take(ACTIONS)
+                .map(|(app, a)| format!("{} [{app}]", crate::plan::display::line(a)))
+                .collect(),
+            withheld: plan
+                .withheld
+                .iter()
+                .take(ACTIONS)
+                .map(|w| format!("{}: {}", crate::plan::display::line(&w.action), w.guard))
+                .collect(),
+            writes,
+            ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            ready,
+            failed: failed.iter().take(ACTIONS).cloned().collect(),
+        }
+    }
+}
+
+/// One drift.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct DriftRecord {
+    /// The object.
+    pub object: String,
+    /// What, by whom.
+    pub reason: String,
+    /// Milliseconds from seen to corrected; none when it was only reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ms: Option<f64>,
+}

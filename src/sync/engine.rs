@@ -1,0 +1,369 @@
+//! The task that owns a cloud: its state and its loop.
+//!
+//! Everything that happens arrives here as a message (a job's report, a watch's notice, a revision, a change of the
+//! `CloudSync`, a timer), changes the state, and then [`Engine::pump`] starts what may start. No other task writes.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::fight::Fights;
+use super::follow::{Desired, Follow, Order as FollowOrder};
+use super::index::Index;
+use super::memory::{Memory, ShardWrite};
+use super::report::Report;
+use crate::apply::job::{Done, Target};
+use crate::apply::run::Run;
+use crate::cloud::ObjectId;
+use crate::cluster::crd::CloudSync;
+use crate::cluster::discovery::Discovery;
+use crate::cluster::error::{ApiError, Backoff};
+use crate::cluster::lease::Leadership;
+use crate::cluster::watch::Notice;
+use crate::health;
+use crate::ledger::Ledger;
+use crate::plan::Plan;
+
+/// How many writes of managed objects are in flight at most.
+pub const SLOTS: usize = 16;
+
+/// Why the engine ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to; writes in flight were finished.
+    Stopped,
+    /// Another process holds the Lease now.
+    LeadershipLost,
+    /// Somebody deleted the `CloudSync`: nothing of the cloud is touched.
+    CloudSyncGone,
+    /// A single sync (`retune sync` without a syncer) came to its end; `true` when all is applied and ready.
+    Once(bool),
+}
+
+/// What a job of the engine reports.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// A request for a managed object.
+    Object(Done),
+    /// An inventory write, and the app whose additions waited for it.
+    Inventory(Vec<(ShardWrite, Result<(), ApiError>)>),
+    /// A status write.
+    Status(Result<(), ApiError>),
+    /// An Event was written, or not.
+    Event(Result<(), ApiError>),
+    /// Discovery.
+    Discovered(Result<Discovery, ApiError>),
+    /// What exists of a first sync's objects, and what is ours by label and annotation.
+    Scanned(Result<super::revise::Scan, ApiError>),
+    /// An approval was recorded as used.
+    Consumed(Result<(), ApiError>),
+    /// The audit's lists.
+    Audited(Result<Vec<(ObjectId, crate::cluster::meta::Meta)>, ApiError>),
+}
+
+/// What wakes the engine by itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// Try an object again.
+    Retry(ObjectId),
+    /// Write what the inventory has dirty.
+    Flush,
+    /// Write the status.
+    Status,
+    /// The brake may be off.
+    Pump,
+    /// Ask discovery again.
+    Discover,
+    /// List everything once.
+    Audit,
+    /// An app's time is over.
+    AppTimeout(Arc<str>),
+    /// Write Events that were coalesced.
+    Events,
+}
+
+/// One kind's watch.
+#[derive(Debug)]
+pub(super) struct WatchState {
+    pub(super) handle: AbortHandle,
+    pub(super) synced: bool,
+    pub(super) round: u32,
+}
+
+/// A plan under way.
+#[derive(Debug)]
+pub(super) struct ActiveRun {
+    pub(super) run: Run,
+    pub(super) plan: Arc<Plan>,
+    pub(super) started: Instant,
+    /// When the revision was seen at the source.
+    pub(super) seen: Instant,
+    pub(super) app_started: HashMap<Arc<str>, Instant>,
+    pub(super) applied_told: bool,
+    pub(super) first_write: Option<Instant>,
+    pub(super) writes: u64,
+    pub(super) conflicts: Vec<String>,
+}
+
+/// What the spec of the `CloudSync` says, as far as the engine acts on it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Steering {
+    pub(super) suspend: bool,
+    pub(super) pin: Option<String>,
+    pub(super) drift: super::control::DriftMode,
+    pub(super) force: bool,
+    pub(super) request: Option<String>,
+    pub(super) generation: i64,
+    pub(super) audit: Duration,
+}
+
+/// One cloud's owner.
+pub struct Engine {
+    pub(super) name: Arc<str>,
+    pub(super) target: Target,
+    pub(super) leadership: Leadership,
+    pub(super) cloudsync: CloudSync,
+    pub(super) steering: Steering,
+    pub(super) index: Index,
+    pub(super) memory: Memory,
+    pub(super) fights: Fights,
+    pub(super) follow: Follow,
+    pub(super) desired: Option<Arc<Desired>>,
+    pub(super) active: Option<ActiveRun>,
+    /// A plan that waits for its approval to be recorded as used.
+    pub(super) consuming: Option<(Arc<Desired>, Plan)>,
+    /// Objects of each app that are not ready.
+    pub(super) unready: BTreeMap<Arc<str>, HashSet<ObjectId>>,
+    pub(super) watches: HashMap<(Arc<str>, Arc<str>), WatchState>,
+    pub(super) urgent: VecDeque<ObjectId>,
+    pub(super) queue: VecDeque<ObjectId>,
+    pub(super) deletions: VecDeque<crate::plan::Action>,
+    pub(super) in_flight: usize,
+    pub(super) brake: Option<Instant>,
+    pub(super) brake_backoff: Backoff,
+    pub(super) retries: HashMap<ObjectId, Backoff>,
+    pub(super) inventory_busy: HashSet<Arc<str>>,
+    pub(super) recording: HashSet<Arc<str>>,
+    pub(super) inventory_backoff: Backoff,
+    pub(super) flush_at: Option<Instant>,
+    pub(super) discovering: bool,
+    pub(super) scanned: bool,
+    pub(super) scanning: bool,
+    pub(super) existing: Vec<ObjectId>,
+    pub(super) prune_frozen: bool,
+    pub(super) jobs: JoinSet<Message>,
+    pub(super) timers: BinaryHeap<Reverse<(Instant, Timer)>>,
+    pub(super) notices: mpsc::Sender<Notice<health::Verdict>>,
+    notices_in: mpsc::Receiver<Notice<health::Verdict>>,
+    pub(super) report: Report,
+    pub(super) ledger: Ledger,
+    /// A request of the `CloudSync` that is being carried out.
+    pub(super) requested: Option<String>,
+    pub(super) stopping: bool,
+    pub(super) once: bool,
+    pub(super) ended: Option<Ended>,
+}
+
+/// What an engine starts from.
+pub struct Start {
+    /// The cloud's name, on labels.
+    pub name: Arc<str>,
+    /// The server and the cloud's marks.
+    pub target: Target,
+    /// The Lease.
+    pub leadership: Leadership,
+    /// The `CloudSync` as it is.
+    pub cloudsync: CloudSync,
+    /// The inventory as it was read.
+    pub inventory: Vec<crate::cluster::crd::Inventory>,
+    /// The source.
+    pub follow: Follow,
+    /// The ledger.
+    pub ledger: Ledger,
+    /// End after one sync.
+    pub once: bool,
+}
+
+impl Engine {
+    /// An engine that has not begun.
+    #[must_use]
+    pub fn new(start: Start) -> Self {
+        let (notices, notices_in) = mpsc::channel(1_024);
+        let mut index = Index::default();
+        let memory = Memory::load(&start.inventory, &mut index);
+        let report = Report::new(&start.cloudsync.status);
+        let mut engine = Self {
+            name: start.name,
+            target: start.target,
+            leadership: start.leadership,
+            cloudsync: start.cloudsync.clone(),
+            steering: Steering::default(),
+            index,
+            memory,
+            fights: Fights::default(),
+            follow: start.follow,
+            desired: None,
+            active: None,
+            consuming: None,
+            unready: BTreeMap::new(),
+            watches: HashMap::new(),
+            urgent: VecDeque::new(),
+            queue: VecDeque::new(),
+            deletions: VecDeque::new(),
+            in_flight: 0,
+            brake: None,
+            brake_backoff: Backoff::new(Duration::from_millis(60), Duration::from_secs(10)),
+            retries: HashMap::new(),
+            inventory_busy: HashSet::new(),
+            recording: HashSet::new(),
+            inventory_backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(10)),
+            flush_at: None,
+            discovering: false,
+            scanned: false,
+            scanning: false,
+            existing: Vec::new(),
+            prune_frozen: false,
+            jobs: JoinSet::new(),
+            timers: BinaryHeap::new(),
+            notices,
+            notices_in,
+            report,
+            ledger: start.ledger,
+            requested: None,
+            stopping: false,
+            once: start.once,
+            ended: None,
+        };
+        engine.steer(start.cloudsync);
+        engine
+    }
+
+    /// Runs until told to stop, or until leadership or the `CloudSync` is gone.
+    pub async fn run(
+        mut self,
+        mut stop: watch::Receiver<bool>,
+        mut control: mpsc::Receiver<super::control::Change>,
+    ) -> Ended {
+        let kinds: HashSet<_> =
+            self.index.objects.keys().map(|id| (Arc::clone(&id.group), Arc::clone(&id.kind))).collect();
+        for (group, kind) in kinds {
+            self.ensure_watch(&group, &kind);
+        }
+        let audit = self.steering.audit;
+        self.after(audit, Timer::Audit);
+        let mut lost = self.leadership.clone();
+        loop {
+            self.pump();
+            if let Some(ended) = self.ended
+                && self.in_flight == 0
+                && self.inventory_busy.is_empty()
+            {
+                self.finish().await;
+                return ended;
+            }
+            let next = self.timers.peek().map(|Reverse((at, _))| *at);
+            let sleep = async {
+                match next {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop), if !self.stopping => self.stop(Ended::Stopped),
+                () = lost.lost(), if !self.stopping => self.stop(Ended::LeadershipLost),
+                Some(done) = self.jobs.join_next(), if !self.jobs.is_empty() => match done {
+                    Ok(message) => self.on_message(message),
+                    Err(error) => tracing::error!(%error, "a job ended in a panic; this is a defect in retune"),
+                },
+                Some(notice) = self.notices_in.recv() => {
+                    self.on_notice(notice);
+                    // What else is there already is taken in one go.
+                    for _ in 0..256 {
+                        match self.notices_in.try_recv() {
+                            Ok(notice) => self.on_notice(notice),
+                            Err(_) => break,
+                        }
+                    }
+                }
+                Some(change) = control.recv() => self.on_control(change),
+                Some(news) = self.follow.next() => self.on_news(news),
+                () = sleep => self.on_timers(),
+            }
+        }
+    }
+
+    fn stop(&mut self, ended: Ended) {
+        self.stopping = true;
+        self.ended.get_or_insert(ended);
+        tracing::info!(in_flight = self.in_flight, "stopping: the writes in flight are finished");
+    }
+
+    /// Ends everything that writes nothing, and writes what the inventory and the status still have.
+    async fn finish(&mut self) {
+        for watch in self.watches.values() {
+            watch.handle.abort();
+        }
+        self.follow.order(FollowOrder::Stop);
+        if self.ended == Some(Ended::LeadershipLost) {
+            return;
+        }
+        let writes = self.memory.take_writes(&self.name, None, &self.index);
+        let client = self.target.client.clone();
+        let (results, _) = tokio::join!(
+            super::work::write_shards(client.clone(), Arc::clone(&self.name), writes),
+            self.write_status_now(),
+        );
+        for (write, result) in results {
+            if let Err(error) = result {
+                tracing::warn!(inventory = %write.name, %error, "the inventory could not be written before the end; it is rebuilt at the next start");
+            }
+        }
+    }
+
+    fn on_timers(&mut self) {
+        let now = Instant::now();
+        while let Some(Reverse((at, _))) = self.timers.peek() {
+            if *at > now {
+                break;
+            }
+            let Some(Reverse((_, timer))) = self.timers.pop() else { break };
+            match timer {
+                Timer::Retry(id) => self.want(&id, true),
+                Timer::Flush => self.flush_at = None,
+                Timer::Status => self.report.due = true,
+                Timer::Pump => {}
+                Timer::Discover => self.discover(),
+                Timer::Audit => self.audit(),
+                Timer::AppTimeout(app) => self.app_timeout(&app),
+                Timer::Events => self.write_events(),
+            }
+        }
+    }
+
+    fn on_message(&mut self, message: Message) {
+        match message {
+            Message::Object(done) => self.on_done(done),
+            Message::Inventory(results) => self.on_inventory(results),
+            Message::Status(result) => self.on_status(result),
+            Message::Event(result) => {
+                if let Err(error) = result {
+                    tracing::debug!(%error, "an Event could not be written");
+                }
+            }
+            Message::Discovered(result) => self.on_discovered(result),
+            Message::Scanned(result) => self.on_scanned(result),
+            Message::Consumed(result) => self.on_consumed(result),
+            Message::Audited(result) => self.on_audited(result),
+        }
+    }
+
+    /// Wakes the engine after a while.
+    pub(super) fn after(&mut self, wait: Duration, timer: Timer) {
+        self.timers.push(Reverse((Instant::now() + wait, timer)));
+    }
+}

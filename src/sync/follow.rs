@@ -1,0 +1,378 @@
+//! Source and render: a thread of its own that follows the repository and gives rendered revisions.
+//!
+//! Git and the renderers block and compute; the engine's task does neither. Whatever goes wrong here (an unreachable
+//! remote, a force push, a broken commit) is told, retried with backoff, and never stops enforcement of the last good
+//! revision.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use crate::cloud::layers::SubTree;
+use crate::cloud::{Cache, Object, ObjectId, Options, RenderedCloud, Scopes, render, scope, upstream_of};
+use crate::cluster::discovery::Discovery;
+use crate::cluster::error::{Backoff, jitter};
+use crate::files::FileTree;
+pub use crate::ledger::RevisionInfo;
+use crate::source::git::{CommitId, GitSource, GitTree, RefWatch, Reference, Settings};
+
+/// A rendered revision.
+#[derive(Debug)]
+pub struct Desired {
+    /// Which commit.
+    pub revision: RevisionInfo,
+    /// Its objects.
+    pub cloud: Arc<RenderedCloud>,
+    /// When it was seen at the source.
+    pub seen: Instant,
+    by_id: HashMap<ObjectId, (u32, u32)>,
+}
+
+impl Desired {
+    /// Indexes a render by identity.
+    #[must_use]
+    pub fn new(revision: RevisionInfo, cloud: Arc<RenderedCloud>, seen: Instant) -> Self {
+        let mut by_id = HashMap::new();
+        for (a, app) in cloud.apps.iter().enumerate() {
+            for (o, object) in app.objects.iter().enumerate() {
+                if let (Ok(a), Ok(o)) = (u32::try_from(a), u32::try_from(o)) {
+                    by_id.insert(object.id.clone(), (a, o));
+                }
+            }
+        }
+        Self { revision, cloud, seen, by_id }
+    }
+
+    /// An object and its app.
+    #[must_use]
+    pub fn object(&self, id: &ObjectId) -> Option<(&Arc<str>, &Object)> {
+        let (a, o) = self.by_id.get(id)?;
+        let app = self.cloud.apps.get(*a as usize)?;
+        Some((&app.name, app.objects.get(*o as usize)?))
+    }
+
+    /// Whether nothing but the objects could differ: graph and policies are the same.
+    #[must_use]
+    pub fn policies_equal(&self, other: &Self) -> bool {
+        self.cloud.apps.len() == other.cloud.apps.len()
+            && self.cloud.apps.iter().zip(&other.cloud.apps).all(|(a, b)| {
+                a.name == b.name && a.policy == b.policy && a.depends_on == b.depends_on && a.state == b.state
+            })
+    }
+}
+
+/// What the source tells.
+#[derive(Debug)]
+pub enum News {
+    /// A revision to enforce.
+    Desired(Arc<Desired>),
+    /// There is none, or it cannot be rendered; the last good one stays.
+    Failing {
+        /// The commit, if it got so far.
+        revision: Option<String>,
+        /// What is wrong and where.
+        message: String,
+    },
+    /// The source was asked and has nothing new.
+    Checked,
+}
+
+/// What the source is told.
+#[derive(Debug)]
+pub enum Order {
+    /// Follow the reference, or hold this revision.
+    Pin(Option<String>),
+    /// Ask now.
+    Now,
+    /// Ask this often.
+    Interval(Duration),
+    /// End.
+    Stop,
+}
+
+/// What is followed.
+#[derive(Debug, Clone)]
+pub struct FollowOptions {
+    /// A path or URL.
+    pub repo: String,
+    /// A branch, tag or commit.
+    pub branch: String,
+    /// The folder in the repository that holds `retune.yaml`; empty or `.` for its root.
+    pub path: String,
+    /// The profile.
+    pub profile: String,
+    /// Held revision.
+    pub pin: Option<String>,
+    /// How often a remote is asked.
+    pub interval: Duration,
+    /// Where mirrors are kept.
+    pub state_dir: PathBuf,
+    /// A PEM file of certificates to trust besides the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// The handle on the source's thread.
+pub struct Follow {
+    orders: Sender<Order>,
+    news: mpsc::Receiver<News>,
+    discovery: Arc<RwLock<Arc<Discovery>>>,
+}
+
+impl Follow {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When the location cannot be a repository, or the system gives no thread.
+    pub fn start(options: FollowOptions, discovery: Arc<Discovery>) -> Result<Self, String> {
+        let (orders, inbox) = channel();
+        let (outbox, news) = mpsc::channel(4);
+        let discovery = Arc::new(RwLock::new(discovery));
+        let follower = Follower {
+            inbox,
+            wake: orders.clone(),
+            outbox,
+            discovery: Arc::clone(&discovery),
+            cache: Cache::default(),
+            last: None,
+            pin: options.pin.clone(),
+            options,
+        };
+        std::thread::Builder::new()
+            .name("follow".into())
+            .spawn(move || follower.run())
+            .map_err(|e| format!("the source's thread cannot be started: {e}"))?;
+        Ok(Self { orders, news, discovery })
+    }
+
+    /// A source that tells what it is given: for tests and for callers that render themselves.
+    #[must_use]
+    pub fn given(news: mpsc::Receiver<News>) -> Self {
+        let (orders, _) = channel();
+        Self { orders, news, discovery: Arc::default() }
+    }
+
+    /// The next news; never returns once the thread has ended.
+    pub async fn next(&mut self) -> Option<News> {
+        match self.news.recv().await {
+            Some(news) => Some(news),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Tells the thread.
+    pub fn order(&self, order: Order) {
+        // A thread that has ended has nothing to do.
+        let _ = self.orders.send(order);
+    }
+
+    /// The server serves other kinds now.
+    pub fn discovered(&self, discovery: Arc<Discovery>) {
+        *self.discovery.write().unwrap_or_else(PoisonError::into_inner) = discovery;
+    }
+}
+
+struct Follower {
+    inbox: Receiver<Order>,
+    wake: Sender<Order>,
+    outbox: mpsc::Sender<News>,
+    discovery: Arc<RwLock<Arc<Discovery>>>,
+    cache: Cache,
+    /// The revision last told, and whether it was good.
+    last: Option<(String, bool)>,
+    pin: Option<String>,
+    options: FollowOptions,
+}
+
+impl Follower {
+    fn run(mut self) {
+        let mut source: Option<(GitSource, Option<RefWatch>)> = None;
+        let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(60));
+        loop {
+            let result = match &source {
+                Some((source, _)) => self.look(source),
+                None => match self.open() {
+                    Ok(opened) => {
+                        let result = self.look(&opened.0);
+                        source = Some(opened);
+                        result
+                    }
+                    Err(message) => Err((None, message)),
+                },
+            };
+            let wait = match result {
+                Ok(()) => {
+                    backoff.reset();
+                    self.options.interval
+                }
+                Err((revision, message)) => {
+                    let news = News::Failing { revision, message };
+                    if self.outbox.blocking_send(news).is_err() {
+                        return;
+                    }
+                    backoff.next(jitter()).min(self.options.interval)
+                }
+            };
+            if !self.wait(wait) {
+                return;
+            }
+        }
+    }
+
+    /// Waits for an order or the time; false to end. Several orders at once are one look.
+    fn wait(&mut self, wait: Duration) -> bool {
+        let mut order = match self.inbox.recv_timeout(wait) {
+            Ok(order) => Some(order),
+            Err(RecvTimeoutError::Timeout) => return !self.outbox.is_closed(),
+            Err(RecvTimeoutError::Disconnected) => return false,
+        };
+        while let Some(now) = order {
+            match now {
+                Order::Pin(pin) => {
+                    if self.pin != pin {
+                        self.pin = pin;
+                        self.last = None;
+                    }
+                }
+                Order::Now => {}
+                Order::Interval(interval) => self.options.interval = interval,
+                Order::Stop => return false,
+            }
+            order = self.inbox.try_recv().ok();
+        }
+        true
+    }
+
+    fn open(&self) -> Result<(GitSource, Option<RefWatch>), String> {
+        let settings = Settings {
+            location: self.options.repo.clone(),
+            reference: reference(&self.options.branch),
+            state_dir: self.options.state_dir.clone(),
+            credentials: None,
+            ca_file: self.options.ca_file.clone(),
+        };
+        let source = GitSource::open(settings).map_err(|e| e.to_string())?;
+        let wake = self.wake.clone();
+        let watch = source
+            .watch(move || {
+                let _ = wake.send(Order::Now);
+            })
+            .map_err(|e| e.to_string())?;
+        Ok((source, watch))
+    }
+
+    /// Asks the source and renders what is new.
+    fn look(&mut self, source: &GitSource) -> Result<(), (Option<String>, String)> {
+        let seen = Instant::now();
+        let revision = match &self.pin {
+            None => source.poll().map_err(|e| (None, e.to_string()))?,
+            Some(pin) => match source.revision(pin) {
+                Ok(revision) => revision,
+                Err(_) => {
+                    // Not here yet: the remote may have it.
+                    source.poll().map_err(|e| (None, e.to_string()))?;
+                    source.revision(pin).map_err(|e| (None, format!("pin {pin}: {e}")))?
+                }
+            },
+        };
+        let id = revision.commit.as_str().to_owned();
+        if self.last.as_ref().is_some_and(|(last, good)| *last == id && *good) {
+            let _ = self.outbox.blocking_send(News::Checked);
+            return Ok(());
+        }
+        let info = RevisionInfo {
+            id: id.clone(),
+            author: revision.author.clone(),
+            subject: revision.subject.clone(),
+            time: revision.time,
+        };
+        match self.render(source, &revision.commit) {
+            Ok(cloud) => {
+                self.last = Some((id, true));
+                let desired = Arc::new(Desired::new(info, Arc::new(cloud), seen));
+                let _ = self.outbox.blocking_send(News::Desired(desired));
+                Ok(())
+            }
+            Err(message) => {
+                let told = self.last.as_ref().is_some_and(|(last, good)| *last == id && !*good);
+                self.last = Some((id.clone(), false));
+                if told {
+                    // The same commit is broken in the same way: once is enough.
+                    return Ok(());
+                }
+                Err((Some(id), message))
+            }
+        }
+    }
+
+    fn render(&self, source: &GitSource, commit: &CommitId) -> Result<RenderedCloud, String> {
+        let whole = source.tree(commit).map_err(|e| e.to_string())?;
+        let path = self.options.path.trim_matches('/');
+        let path = if path == "." { "" } else { path };
+        let part;
+        let tree: &dyn FileTree = if path.is_empty() {
+            &whole
+        } else {
+            part = SubTree::new(&whole, path);
+            &part
+        };
+        let spec = upstream_of(tree).map_err(lines)?;
+        let (fetched, inside);
+        let upstream: Option<&dyn FileTree> = match &spec {
+            None => None,
+            Some(spec) => match (&spec.path, &spec.url, &spec.commit) {
+                (Some(path), _, _) => {
+                    inside = SubTree::new(tree, path);
+                    Some(&inside)
+                }
+                (None, Some(url), Some(commit)) => {
+                    fetched = upstream_tree(source, url, commit)?;
+                    Some(&fetched)
+                }
+                _ => return Err("retune.yaml: spec.upstream: needs a path, or url and commit".into()),
+            },
+        };
+        let discovery = Arc::clone(&self.discovery.read().unwrap_or_else(PoisonError::into_inner));
+        let scopes = ServedScopes(discovery);
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+        let options = Options { cache: Some(&self.cache), upstream, threads, ..Options::new(&scopes) };
+        render(tree, &self.options.profile, &options).map_err(lines)
+    }
+}
+
+fn upstream_tree(source: &GitSource, url: &str, commit: &str) -> Result<GitTree, String> {
+    let commit = CommitId::parse(commit).map_err(|e| e.to_string())?;
+    let other = source.dependency(url, &commit).map_err(|e| e.to_string())?;
+    other.tree(&commit).map_err(|e| e.to_string())
+}
+
+/// `main`, `refs/tags/v1`, `tags/v1` or a full commit id.
+fn reference(text: &str) -> Reference {
+    let text = text.trim();
+    if text.is_empty() || text == "HEAD" {
+        return Reference::Head;
+    }
+    if let Ok(commit) = CommitId::parse(text) {
+        return Reference::Commit(commit);
+    }
+    if let Some(tag) = text.strip_prefix("refs/tags/").or_else(|| text.strip_prefix("tags/")) {
+        return Reference::Tag(tag.to_owned());
+    }
+    Reference::Branch(text.strip_prefix("refs/heads/").unwrap_or(text).to_owned())
+}
+
+fn lines<E: std::fmt::Display>(problems: Vec<E>) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// Scopes from the server's discovery, built-in kinds where it does not say.
+pub struct ServedScopes(pub Arc<Discovery>);
+
+impl Scopes for ServedScopes {
+    fn namespaced(&self, group: &str, kind: &str) -> Option<bool> {
+        self.0.preferred(group, kind).map(|r| r.namespaced).or_else(|| scope::built_in(group, kind))
+    }
+}

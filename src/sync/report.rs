@@ -1,0 +1,431 @@
+//! What the engine tells: the `CloudSync`'s status, Events, and the drift it has under way.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::engine::{ActiveRun, Engine, Message, Timer};
+use super::follow::RevisionInfo;
+use super::index::Standing;
+use crate::apply::run::State;
+use crate::cloud::ObjectId;
+use crate::cluster::crd::{AppStatus, CloudSyncStatus, Condition, DriftStatus, WithheldStatus};
+use crate::cluster::error::ApiError;
+use crate::cluster::events::{self, EventNote};
+use crate::cluster::{state, time};
+use crate::plan::Plan;
+
+/// How many drifts the status lists.
+const DRIFTS: usize = 10;
+/// How many apps and actions the status lists.
+const LISTED: usize = 50;
+
+/// What is told.
+#[derive(Debug)]
+pub(super) struct Report {
+    /// The status as it was last written or is being written.
+    pub(super) status: CloudSyncStatus,
+    written: CloudSyncStatus,
+    /// It is to be written.
+    pub(super) due: bool,
+    in_flight: bool,
+    last_write: Option<Instant>,
+    /// Drift seen and not yet corrected.
+    drifting: HashMap<ObjectId, (String, Instant)>,
+    recent: VecDeque<DriftStatus>,
+    timed_out: BTreeSet<Arc<str>>,
+    fights: BTreeSet<String>,
+    orphans: BTreeSet<ObjectId>,
+    withheld: bool,
+    /// Corrections since the start.
+    pub(super) corrections: u64,
+    pub(super) corrected_since_event: u64,
+    /// Drift that only the audit found: must stay 0.
+    pub(super) audit_missed: u64,
+    events: Vec<EventNote>,
+    source: Result<(), String>,
+}
+
+impl Report {
+    pub(super) fn new(status: &CloudSyncStatus) -> Self {
+        Self {
+            status: status.clone(),
+            written: status.clone(),
+            due: true,
+            in_flight: false,
+            last_write: None,
+            drifting: HashMap::new(),
+            recent: status.drift.iter().cloned().collect(),
+            timed_out: BTreeSet::new(),
+            fights: BTreeSet::new(),
+            orphans: BTreeSet::new(),
+            withheld: status.withheld.is_some(),
+            corrections: status.corrections,
+            corrected_since_event: 0,
+            audit_missed: 0,
+            events: Vec::new(),
+            source: Ok(()),
+        }
+    }
+
+    /// Notes a drift that is going to be corrected; the first sight counts.
+    pub(super) fn drift_seen(&mut self, id: &ObjectId, reason: String, at: Instant) {
+        self.drifting.entry(id.clone()).or_insert((reason, at));
+    }
+
+    /// The drift that a correction has ended.
+    pub(super) fn drift_taken(&mut self, id: &ObjectId) -> Option<(String, Instant)> {
+        self.drifting.remove(id)
+    }
+
+    /// A line for the status.
+    pub(super) fn drift(&mut self, id: &ObjectId, message: &str) {
+        self.recent.push_back(DriftStatus {
+            object: id.to_string(),
+            message: message.chars().take(500).collect(),
+            time: time::now(),
+        });
+        while self.recent.len() > DRIFTS {
+            self.recent.pop_front();
+        }
+    }
+
+    pub(super) fn fighting(&mut self, id: &ObjectId, standing: &Standing) {
+        let why = match standing {
+            Standing::Drifted(why) => why.to_string(),
+            Standing::Absent => "deleted".to_owned(),
+            _ => String::new(),
+        };
+        let line = format!("{id}: {why}");
+        if self.fights.insert(line.clone()) {
+            tracing::warn!(object = %id, rival = %why, "the same object is changed again and again: corrections back off; settle it in Git, or by spec.drift.ignore of its app");
+            self.events.push(EventNote { warning: true, reason: "Fight", note: line });
+        }
+        self.due = true;
+    }
+
+    pub(super) fn orphan(&mut self, id: &ObjectId) {
+        if self.orphans.insert(id.clone()) {
+            tracing::info!(object = %id, "carries this cloud's marks and is not in its inventory: left alone");
+        }
+    }
+
+    pub(super) fn timed_out(&mut self, app: &Arc<str>) {
+        self.timed_out.insert(Arc::clone(app));
+    }
+
+    pub(super) fn is_withheld(&self) -> bool {
+        self.withheld
+    }
+
+    pub(super) fn forget_used(&mut self, digest: Option<String>) {
+        self.status.used_approvals.retain(|d| Some(d) != digest.as_ref());
+    }
+
+    pub(super) fn source_ok(&mut self, revision: &str) {
+        self.status.seen_revision = revision.to_owned();
+        self.source = Ok(());
+    }
+
+    pub(super) fn source_checked(&mut self) {
+        if self.source.is_err() {
+            self.source = Ok(());
+            self.due = true;
+        }
+    }
+
+    pub(super) fn source_failing(&mut self, revision: Option<&str>, message: &str) {
+        if let Some(revision) = revision {
+            self.status.seen_revision = revision.to_owned();
+        }
+        self.source = Err(message.chars().take(2_000).collect());
+        self.due = true;
+    }
+
+    pub(super) fn plan(&mut self, plan: &Plan) {
+        self.withheld = !plan.withheld.is_empty();
+        self.status.withheld = plan.approval.filter(|_| self.withheld).map(|digest| WithheldStatus {
+            digest: digest.to_string(),
+            actions: plan
+                .withheld
+                .iter()
+                .take(LISTED)
+                .map(|w| format!("{} {} (app {}): {}", w.action.verb.as_str(), w.action.id, w.app, w.guard))
+                .collect(),
+        });
+        self.timed_out.clear();
+        if self.withheld {
+            self.due = true;
+        }
+    }
+
+    pub(super) fn enforced(&mut self, revision: &str) {
+        self.status.revision = revision.to_owned();
+        self.status.synced_revision = revision.to_owned();
+    }
+
+    pub(super) fn applied(&mut self, revision: &RevisionInfo, active: &ActiveRun, failed: usize) {
+        self.status.revision.clone_from(&revision.id);
+        if failed == 0 && active.plan.withheld.is_empty() {
+            self.status.synced_revision.clone_from(&revision.id);
+        }
+    }
+
+    pub(super) fn over(&mut self, revision: &RevisionInfo, ready: bool, failed: &[String]) {
+        if ready {
+            self.status.ready_revision.clone_from(&revision.id);
+        }
+        for message in failed.iter().take(3) {
+            self.events.push(EventNote { warning: true, reason: "ApplyFailed", note: message.clone() });
+        }
+    }
+
+    pub(super) fn event(&mut self, good: bool, revision: &RevisionInfo, summary: &str) {
+        self.events.push(EventNote {
+            warning: !good,
+            reason: if good { "Synced" } else { "SyncFailed" },
+            note: format!("{} by {}: {summary} ({})", revision.short(), revision.author, revision.subject),
+        });
+    }
+
+    fn condition(
+        &self,
+        kind: &str,
+        status: bool,
+        reason: &str,
+        message: String,
+        generation: i64,
+    ) -> Condition {
+        let status = if status { "True" } else { "False" };
+        let since = self
+            .written
+            .conditions
+            .iter()
+            .find(|c| c.kind == kind && c.status == status)
+            .map_or_else(time::now, |c| c.last_transition_time.clone());
+        Condition {
+            kind: kind.to_owned(),
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            message: message.chars().take(4_000).collect(),
+            last_transition_time: since,
+            observed_generation: generation,
+        }
+    }
+}
+
+impl Engine {
+    /// The status as it should be now.
+    pub(super) fn make_status(&mut self) -> CloudSyncStatus {
+        let mut status = self.report.status.clone();
+        let generation = self.steering.generation;
+        status.observed_generation = generation;
+        status.corrections = self.report.corrections;
+        status.drift = self.report.recent.iter().cloned().collect();
+        status.objects = u32::try_from(self.index.objects.len()).unwrap_or(u32::MAX);
+        let mut not_ready = Vec::new();
+        let mut failed = Vec::new();
+        if let Some(desired) = &self.desired {
+            for app in &desired.cloud.apps {
+                let run = self.active.as_ref().and_then(|a| a.run.app(&app.name));
+                let waiting = self.unready.get(&app.name).filter(|s| !s.is_empty());
+                let errors = run.map(|r| r.failed.values().cloned().collect::<Vec<_>>()).unwrap_or_default();
+                if waiting.is_none() && errors.is_empty() {
+                    continue;
+                }
+                let mut first: Vec<&ObjectId> = waiting.into_iter().flatten().collect();
+                first.sort();
+                let detail = first.first().map(|id| {
+                    let why = self
+                        .index
+                        .objects
+                        .get(*id)
+                        .and_then(|k| k.message.as_deref())
+                        .unwrap_or("is not applied yet");
+                    let more = if first.len() > 1 {
+                        format!(" and {} more", first.len() - 1)
+                    } else {
+                        String::new()
+                    };
+                    format!("{id} {why}{more}")
+                });
+                let any_failed = first.iter().any(|id| {
+                    self.index.objects.get(*id).is_some_and(|k| k.health == crate::health::Health::Failed)
+                });
+                let (state, message) = if let Some(error) = errors.first() {
+                    ("failed", error.clone())
+                } else if any_failed {
+                    ("failed", detail.unwrap_or_default())
+                } else if matches!(run.map(|r| &r.state), Some(State::Waiting)) {
+                    let ready = |name: &str| self.readiness_of(name);
+                    let deps: Vec<String> = run
+                        .map(|r| {
+                            r.plan.depends_on.iter().filter(|d| !ready(d)).map(ToString::to_string).collect()
+                        })
+                        .unwrap_or_default();
+                    ("waiting", format!("waits for {}", deps.join(", ")))
+                } else if self.report.timed_out.contains(&app.name) {
+                    ("failed", format!("not ready within its timeout: {}", detail.unwrap_or_default()))
+                } else if matches!(
+                    run.map(|r| &r.state),
+                    Some(State::Recording | State::Recorded | State::Applying(_))
+                ) {
+                    ("applying", detail.unwrap_or_default())
+                } else {
+                    ("progressing", detail.unwrap_or_default())
+                };
+                if state == "failed" {
+                    failed.push(format!("{}: {message}", app.name));
+                }
+                not_ready.push(AppStatus { name: app.name.to_string(), state: state.into(), message });
+            }
+            status.apps = u32::try_from(desired.cloud.apps.len()).unwrap_or(u32::MAX);
+            status.ready_apps = status.apps - u32::try_from(not_ready.len()).unwrap_or(0).min(status.apps);
+            status.ready = format!("{}/{}", status.ready_apps, status.apps);
+        }
+        let ready = not_ready.is_empty() && self.desired.is_some();
+        let waiting_for = not_ready
+            .iter()
+            .map(|a| format!("{} {}", a.name, a.state))
+            .take(5)
+            .collect::<Vec<_>>()
+            .join(", ");
+        not_ready.truncate(LISTED);
+        status.not_ready = not_ready;
+        let applied = self.desired.is_some() && self.active.as_ref().is_none_or(|a| a.run.is_applied());
+        let synced = applied && failed.is_empty() && !self.report.withheld && self.report.source.is_ok();
+        let (reason, message) = if let Err(error) = &self.report.source {
+            ("RenderFailed", format!("{} stays enforced: {error}", short(&status.revision)))
+        } else if self.steering.suspend {
+            ("Suspended", "nothing is applied, corrected or deleted".to_owned())
+        } else if !failed.is_empty() {
+            ("Failed", failed.join("; "))
+        } else if self.report.withheld {
+            let digest = status.withheld.as_ref().map(|w| w.digest.clone()).unwrap_or_default();
+            ("Withheld", format!("waits for an approval: retune approve {digest}"))
+        } else if !applied {
+            ("Applying", format!("applying {}", short(&status.seen_revision)))
+        } else {
+            ("Synced", format!("{} is applied", short(&status.revision)))
+        };
+        let report = &self.report;
+        status.conditions = vec![
+            report.condition("Synced", synced, reason, message, generation),
+            report.condition(
+                "Ready",
+                ready,
+                if ready { "Ready" } else { "Progressing" },
+                if ready { "every app is ready".to_owned() } else { waiting_for },
+                generation,
+            ),
+            report.condition(
+                "SourceReady",
+                report.source.is_ok(),
+                if report.source.is_ok() { "Rendered" } else { "Failing" },
+                report.source.as_ref().err().cloned().unwrap_or_default(),
+                generation,
+            ),
+        ];
+        if !report.fights.is_empty() && self.fights.ongoing(Instant::now()).next().is_some() {
+            let lines: Vec<_> = report.fights.iter().take(5).cloned().collect();
+            status.conditions.push(report.condition(
+                "Fighting",
+                true,
+                "FieldTakenAgain",
+                lines.join("; "),
+                generation,
+            ));
+        }
+        status
+    }
+
+    fn readiness_of(&self, app: &str) -> bool {
+        self.unready.get(app).is_none_or(std::collections::HashSet::is_empty)
+    }
+
+    /// Writes the status if it differs from what was written: at once at the end of a sync, else at most once a second.
+    pub(super) fn flush_status(&mut self) {
+        if !self.report.due || self.report.in_flight || !self.leadership.holds() {
+            return;
+        }
+        let busy = self.active.as_ref().is_some_and(|a| !a.run.is_over());
+        let pause = Duration::from_secs(1);
+        if (busy || self.report.last_write.is_some_and(|at| at.elapsed() < Duration::from_millis(100)))
+            && self.report.last_write.is_some_and(|at| at.elapsed() < pause)
+        {
+            self.report.due = false;
+            self.after(pause, Timer::Status);
+            return;
+        }
+        self.report.due = false;
+        let status = self.make_status();
+        if status == self.report.written {
+            return;
+        }
+        self.report.status = status.clone();
+        self.report.in_flight = true;
+        self.report.last_write = Some(Instant::now());
+        let (client, name) = (self.target.client.clone(), self.cloudsync.metadata.name.clone());
+        self.report.written = status.clone();
+        self.jobs.spawn(async move {
+            Message::Status(state::put_cloudsync_status(&client, &name, &status).await)
+        });
+    }
+
+    pub(super) fn on_status(&mut self, result: Result<(), ApiError>) {
+        self.report.in_flight = false;
+        if let Err(error) = result {
+            tracing::debug!(%error, "the status could not be written; written again");
+            self.report.written = CloudSyncStatus::default();
+            self.after(Duration::from_secs(1), Timer::Status);
+        }
+    }
+
+    /// The last status before the end.
+    pub(super) async fn write_status_now(&self) {
+        let status = &self.report.status;
+        if *status == self.report.written {
+            return;
+        }
+        let name = &self.cloudsync.metadata.name;
+        if let Err(error) = state::put_cloudsync_status(&self.target.client, name, status).await {
+            tracing::debug!(%error, "the last status could not be written");
+        }
+    }
+
+    /// Writes the Events that have come together.
+    pub(super) fn write_events(&mut self) {
+        if self.report.corrected_since_event > 0 {
+            let n = std::mem::take(&mut self.report.corrected_since_event);
+            let last = self
+                .report
+                .recent
+                .back()
+                .map(|d| format!("; last: {} {}", d.object, d.message))
+                .unwrap_or_default();
+            self.report.events.push(EventNote {
+                warning: false,
+                reason: "DriftCorrected",
+                note: format!("{n} objects{last}"),
+            });
+        }
+        let mut notes = std::mem::take(&mut self.report.events);
+        notes.truncate(5);
+        let (client, name, uid) = (
+            self.target.client.clone(),
+            self.cloudsync.metadata.name.clone(),
+            self.cloudsync.metadata.uid.clone(),
+        );
+        self.jobs.spawn(async move {
+            let mut last = Ok(());
+            for note in &notes {
+                last = events::write(&client, &name, &uid, note).await;
+            }
+            Message::Event(last)
+        });
+    }
+}
+
+fn short(revision: &str) -> &str {
+    if revision.is_empty() { "no revision" } else { revision.get(..10).unwrap_or(revision) }
+}
