@@ -29,7 +29,13 @@ mod completions;
 mod folder;
 mod helm;
 mod kustomize;
+#[cfg(feature = "syncer")]
+mod install;
+#[cfg(feature = "syncer")]
+mod live;
 mod render;
+#[cfg(feature = "syncer")]
+mod run;
 mod schema;
 
 pub use error::{CommandError, ErrorKind};
@@ -61,6 +67,12 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 the answer is no (diff: changes,
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Keep a cloud in tune: follow the repository, apply, correct drift.
+    #[cfg(feature = "syncer")]
+    Run(run::Args),
+    /// Install retune's CRDs and roles in a cluster.
+    #[cfg(feature = "syncer")]
+    Install(install::Args),
     /// Check a repository, offline.
     Check(check::Args),
     /// Print what a repository means, as manifests.
@@ -78,6 +90,10 @@ enum Command {
 impl Command {
     fn run(self, ui: &mut Ui) -> Result<Exit, CommandError> {
         match self {
+            #[cfg(feature = "syncer")]
+            Self::Run(args) => run::run(args, ui),
+            #[cfg(feature = "syncer")]
+            Self::Install(args) => install::run(args, ui),
             Self::Check(args) => check::run(args, ui),
             Self::Kustomize(args) => kustomize::run(args, ui),
             Self::Render(args) => render::run(args, ui),

@@ -213,8 +213,7 @@ impl Memory {
                 // An object in two apps' inventories (a crash while it moved) belongs to the one that applied it.
                 match index.objects.get(&id) {
                     Some(other) if other.digest.is_some() => {
-                        let shard = number;
-                        record.remove(&id, shard);
+                        memory.app(&app).remove(&id, number);
                     }
                     Some(other) => {
                         let (other_app, other_shard) = (Arc::clone(&other.app), other.shard);

@@ -222,7 +222,8 @@ impl Engine {
                 let correction = known.digest == Some(digest);
                 known.set_baseline(digest, version, &meta, waits);
                 let desired = self.desired.as_ref().and_then(|d| d.object(&id));
-                let is_desired = desired.is_some_and(|(_, object)| object.digest == digest);
+                let (is_known, is_desired) =
+                    (desired.is_some(), desired.is_some_and(|(_, object)| object.digest == digest));
                 if let Some((_, object)) = desired.filter(|_| is_desired) {
                     known.keep = keeps(object);
                 }
@@ -244,7 +245,7 @@ impl Engine {
                 if correction {
                     self.corrected(&id, took);
                 }
-                if !is_desired && desired.is_some() {
+                if !is_desired && is_known {
                     self.want(&id, false);
                 }
             }
@@ -402,8 +403,8 @@ impl Engine {
         match result {
             Err(error) => {
                 tracing::warn!(object = %id, %error, "could not be looked at; looked at again");
-                self.after(Duration::from_secs(2), Timer::Retry(id.clone()));
                 known.standing = Standing::Drifted("could not be looked at".into());
+                self.after(Duration::from_secs(2), Timer::Retry(id.clone()));
                 if pruning {
                     self.deletions.push_back(deletion(id));
                 }
