@@ -360,8 +360,59 @@ fn compare(desired: &Value, live: &Value, path: &str, out: &mut Vec<String>, dep
             }
         }
         _ if desired == live => {}
+        _ if is_quantity(path) && same_quantity(desired, live) => {}
         _ => out.push(path.to_owned()),
     }
+}
+
+/// Fields that hold resource quantities, which the server rewrites (`1000m` to `1`).
+fn is_quantity(path: &str) -> bool {
+    path.split('.').any(|step| {
+        let step = step.split('[').next().unwrap_or(step);
+        matches!(
+            step,
+            "limits" | "requests" | "hard" | "capacity" | "overhead" | "sizeLimit" | "divisor" | "averageValue" | "default"
+                | "defaultRequest" | "max" | "min" | "podFixed"
+        )
+    })
+}
+
+fn same_quantity(a: &Value, b: &Value) -> bool {
+    let read = |v: &Value| match v {
+        Value::String(text) => quantity(text),
+        Value::Number(number) => quantity(&number.to_string()),
+        _ => None,
+    };
+    read(a).is_some_and(|a| read(b) == Some(a))
+}
+
+/// A Kubernetes quantity in billionths (<https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/>).
+fn quantity(text: &str) -> Option<i128> {
+    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-' || c == '+')).unwrap_or(text.len());
+    let (number, suffix) = text.split_at(end);
+    let scale: i128 = match suffix {
+        "n" => 1,
+        "u" => 1_000,
+        "m" => 1_000_000,
+        "" => 1_000_000_000,
+        "k" => 1_000_000_000_000,
+        "M" => 1_000_000_000_000_000,
+        "G" => 1_000_000_000_000_000_000,
+        "T" => 1_000_000_000_000_000_000_000,
+        "Ki" => 1_024_000_000_000,
+        "Mi" => 1_048_576_000_000_000,
+        "Gi" => 1_073_741_824_000_000_000,
+        "Ti" => 1_099_511_627_776_000_000_000,
+        _ => return None,
+    };
+    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+    if part.len() > 9 || whole.len() > 15 {
+        return None;
+    }
+    let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    let fraction: i128 = if part.is_empty() { 0 } else { part.parse().ok()? };
+    let unit = 10_i128.pow(u32::try_from(part.len()).ok()?);
+    Some((whole * unit + fraction) * scale / unit)
 }
 
 #[cfg(test)]
@@ -441,6 +492,16 @@ mod tests {
         assert!(differences(&desired, &live).is_empty());
         let changed = json!({"spec": {"replicas": 3, "containers": [{"name": "a", "image": "x"}]}});
         assert_eq!(differences(&desired, &changed), ["spec.replicas"]);
+    }
+
+    #[test]
+    fn a_quantity_that_the_server_rewrote_is_no_difference() {
+        let limits = |cpu: &str| json!({"resources": {"limits": {"cpu": cpu}}});
+        assert!(differences(&limits("1000m"), &limits("1")).is_empty());
+        assert!(differences(&limits("1024Mi"), &limits("1Gi")).is_empty());
+        assert!(differences(&limits("0.5"), &limits("500m")).is_empty());
+        assert_eq!(differences(&limits("1"), &limits("2")), ["resources.limits.cpu"]);
+        assert_eq!(differences(&json!({"data": {"cpu": "1000m"}}), &json!({"data": {"cpu": "1"}})), ["data.cpu"]);
     }
 
     #[test]

@@ -129,7 +129,8 @@ async fn write<T: serde::de::DeserializeOwned>(
 #[derive(Deserialize)]
 struct InventoryList {
     metadata: ListMeta,
-    items: Vec<Inventory>,
+    #[serde(default)]
+    items: Option<Vec<Inventory>>,
 }
 #[derive(Deserialize)]
 struct ListMeta {
@@ -152,7 +153,7 @@ pub async fn list_inventory(client: &Client, cloud: &str) -> Result<Vec<Inventor
             path.push_str(&format!("&continue={}", escape(&token)));
         }
         let page: InventoryList = client.get(&path).await?;
-        out.extend(page.items);
+        out.extend(page.items.unwrap_or_default());
         token = page.metadata.token;
         if token.is_empty() {
             return Ok(out);

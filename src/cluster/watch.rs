@@ -298,7 +298,7 @@ impl<T: Send + 'static> Watcher<T> {
         let mut token = String::new();
         loop {
             let page = list_page(&self.client, &self.spec, &token).await.map_err(Stop::Failed)?;
-            for object in &page.items {
+            for object in page.items.iter().flatten() {
                 let what = format!("list {}", self.spec.resource.kind);
                 let meta = Meta::read(&what, object.get().as_bytes()).map_err(Stop::Failed)?;
                 let digest = self.spec.digest.as_ref().and_then(|d| d(object));
@@ -320,8 +320,9 @@ fn memchr(needle: u8, hay: &[u8]) -> Option<usize> {
 #[derive(Deserialize)]
 struct Page {
     metadata: PageMeta,
+    /// An empty list of metadata comes as `null`.
     #[serde(default)]
-    items: Vec<Box<RawValue>>,
+    items: Option<Vec<Box<RawValue>>>,
 }
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -364,7 +365,7 @@ pub async fn list_meta(client: &Client, resource: &Resource, selector: &str) -> 
     let mut token = String::new();
     loop {
         let page = list_page(client, &spec, &token).await?;
-        for object in &page.items {
+        for object in page.items.iter().flatten() {
             out.push(Meta::read(&format!("list {}", resource.kind), object.get().as_bytes())?);
         }
         token = page.metadata.token;

@@ -99,7 +99,6 @@ pub(super) struct WatchState {
 pub(super) struct ActiveRun {
     pub(super) run: Run,
     pub(super) plan: Arc<Plan>,
-    pub(super) started: Instant,
     /// When the revision was seen at the source.
     pub(super) seen: Instant,
     pub(super) app_started: HashMap<Arc<str>, Instant>,
@@ -134,6 +133,8 @@ pub struct Engine {
     pub(super) follow: Follow,
     pub(super) desired: Option<Arc<Desired>>,
     pub(super) active: Option<ActiveRun>,
+    /// Whether the desired revision has been planned (and started).
+    pub(super) planned: bool,
     /// A plan that waits for its approval to be recorded as used.
     pub(super) consuming: Option<(Arc<Desired>, Plan)>,
     /// Objects of each app that are not ready.
@@ -208,6 +209,7 @@ impl Engine {
             follow: start.follow,
             desired: None,
             active: None,
+            planned: false,
             consuming: None,
             unready: BTreeMap::new(),
             watches: HashMap::new(),

@@ -50,6 +50,8 @@ pub struct Tracked {
     pub message: Option<Box<str>>,
     /// Health verdicts of older resourceVersions do not count (they speak of the state before our apply).
     pub health_from: u64,
+    /// The resourceVersion of the last health verdict.
+    pub health_rv: u64,
     /// Never deleted.
     pub keep: bool,
     /// It was deleted by retune and is waited for to be gone.
@@ -86,6 +88,7 @@ impl Tracked {
             health: Health::Progressing,
             message: None,
             health_from: 0,
+            health_rv: 0,
             keep: false,
             deleting: false,
             busy: false,
@@ -112,8 +115,8 @@ impl Tracked {
             self.health = Health::Ready;
             self.message = None;
         } else if !unchanged && self.health_from < meta.rv {
-            // The event of this very write brings the verdict.
-            if self.rv < meta.rv {
+            // The event of this very write brings the verdict, unless it came before this answer.
+            if self.health_rv < meta.rv {
                 self.health = Health::Progressing;
                 self.message = Some("was applied just now".into());
             }
@@ -128,6 +131,7 @@ impl Tracked {
             return false;
         }
         let before = self.health;
+        self.health_rv = rv;
         self.health = verdict.health;
         self.message = (!verdict.message.is_empty()).then(|| verdict.message.into());
         before != self.health

@@ -280,10 +280,13 @@ impl Engine {
                 not_ready.push(AppStatus { name: app.name.to_string(), state: state.into(), message });
             }
             status.apps = u32::try_from(desired.cloud.apps.len()).unwrap_or(u32::MAX);
+            if !self.planned {
+                not_ready.clear();
+            }
             status.ready_apps = status.apps - u32::try_from(not_ready.len()).unwrap_or(0).min(status.apps);
             status.ready = format!("{}/{}", status.ready_apps, status.apps);
         }
-        let ready = not_ready.is_empty() && self.desired.is_some();
+        let ready = not_ready.is_empty() && self.planned;
         let waiting_for = not_ready
             .iter()
             .map(|a| format!("{} {}", a.name, a.state))
@@ -292,7 +295,7 @@ impl Engine {
             .join(", ");
         not_ready.truncate(LISTED);
         status.not_ready = not_ready;
-        let applied = self.desired.is_some() && self.active.as_ref().is_none_or(|a| a.run.is_applied());
+        let applied = self.planned && self.active.as_ref().is_none_or(|a| a.run.is_applied());
         let synced = applied && failed.is_empty() && !self.report.withheld && self.report.source.is_ok();
         let (reason, message) = if let Err(error) = &self.report.source {
             ("RenderFailed", format!("{} stays enforced: {error}", short(&status.revision)))

@@ -44,6 +44,7 @@ impl Engine {
                     return;
                 }
                 self.desired = Some(Arc::clone(&desired));
+                self.planned = false;
                 self.plan_again();
             }
             News::Failing { revision, message } => {
@@ -164,6 +165,7 @@ impl Engine {
     /// Starts a plan.
     fn start(&mut self, desired: Arc<Desired>, plan: Plan) {
         let plan = Arc::new(plan);
+        self.planned = true;
         self.report.plan(&plan);
         if !plan.withheld.is_empty()
             && let Some(digest) = plan.approval
@@ -193,7 +195,7 @@ impl Engine {
                 }
             }
         }
-        let mut run = Run::new(&plan);
+        let run = Run::new(&plan);
         for action in plan.apps.iter().flat_map(|a| &a.applies).filter(|a| a.verb == Verb::Correct) {
             // Found by the plan: told as drift when corrected.
             self.report.drift_seen(&action.id, action.reason.clone(), Instant::now());
@@ -203,12 +205,9 @@ impl Engine {
         {
             tracing::info!(revision = %desired.revision.short(), "a newer plan takes over");
         }
-        // Writes in flight that the new plan wants too are its own.
-        let _ = &mut run;
         self.active = Some(ActiveRun {
             run,
             plan,
-            started: Instant::now(),
             seen: desired.seen,
             app_started: HashMap::new(),
             applied_told: false,

@@ -220,6 +220,7 @@ impl Engine {
                 let waits = health::has_rule(&id.group, &id.kind);
                 let Some(known) = self.index.objects.get_mut(&id) else { return };
                 let correction = known.digest == Some(digest);
+                let (uid_before, rv_before) = (known.uid, known.rv);
                 known.set_baseline(digest, version, &meta, waits);
                 let desired = self.desired.as_ref().and_then(|d| d.object(&id));
                 let (is_known, is_desired) =
@@ -242,8 +243,11 @@ impl Engine {
                         active.run.applied(&id);
                     }
                 }
-                if correction {
-                    self.corrected(&id, took);
+                if correction && uid_before == Some(meta.uid) && rv_before == meta.rv {
+                    // The server found nothing to change: what looked different is its way to write the same.
+                    self.report.drift_taken(&id);
+                } else if correction {
+                    self.corrected(&id, took, uid_before == Some(meta.uid));
                 }
                 if !is_desired && is_known {
                     self.want(&id, false);
@@ -253,8 +257,12 @@ impl Engine {
         }
     }
 
-    fn corrected(&mut self, id: &ObjectId, took: Duration) {
-        if let Some((reason, since)) = self.report.drift_taken(id) {
+    fn corrected(&mut self, id: &ObjectId, took: Duration, same_uid: bool) {
+        if let Some((mut reason, since)) = self.report.drift_taken(id) {
+            if reason == "deleted" && same_uid {
+                // The watch says "deleted" for both; the uid tells.
+                reason = format!("label {} removed", crate::cluster::LABEL_CLOUD);
+            }
             let ms = since.elapsed().as_secs_f64() * 1e3;
             tracing::info!(object = %id, drift = %reason, ms = (ms * 10.0).round() / 10.0,
                 write_ms = (took.as_secs_f64() * 1e4).round() / 10.0, "drift corrected");
