@@ -56,7 +56,9 @@ pub(super) fn api(error: ApiError) -> CommandError {
         ErrorKind::Transient | ErrorKind::LostResponse | ErrorKind::NotServing | ErrorKind::Expired => {
             CommandError::unavailable(error_text)
         }
-        ErrorKind::Denied => CommandError::refused(error_text).hint("see `retune install --print` for the roles"),
+        ErrorKind::Denied => {
+            CommandError::refused(error_text).hint("see `retune install --print` for the roles")
+        }
         _ => CommandError::user(error_text),
     }
 }
@@ -93,7 +95,8 @@ pub(super) async fn leader(client: &Client, cloud: &str) -> Result<Option<String
 
 /// Who asks, for the record: `user@host`.
 pub(super) fn whoami() -> String {
-    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "unknown".into());
+    let user =
+        std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "unknown".into());
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{user}@{}", host.trim())
 }
@@ -106,6 +109,8 @@ pub(super) fn state_dir(given: Option<PathBuf>, cloud: &str) -> Result<PathBuf, 
     let base = std::env::var_os("XDG_STATE_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|h| PathBuf::from(h).join(".local/state")))
-        .ok_or_else(|| CommandError::config("neither XDG_STATE_HOME nor HOME is set").hint("give --state-dir DIR"))?;
+        .ok_or_else(|| {
+            CommandError::config("neither XDG_STATE_HOME nor HOME is set").hint("give --state-dir DIR")
+        })?;
     Ok(base.join("retune").join(cloud))
 }

@@ -28,9 +28,9 @@ mod check;
 mod completions;
 mod folder;
 mod helm;
-mod kustomize;
 #[cfg(feature = "syncer")]
 mod install;
+mod kustomize;
 #[cfg(feature = "syncer")]
 mod live;
 mod render;

@@ -99,7 +99,9 @@ pub(super) fn run(args: Args, _ui: &mut Ui) -> Result<Exit, CommandError> {
         cloud: args.cloud.cloud,
     };
     match run_syncer(options)? {
-        Ended::CloudSyncGone => Err(CommandError::refused("the CloudSync was deleted: the cloud is left as it is")),
+        Ended::CloudSyncGone => {
+            Err(CommandError::refused("the CloudSync was deleted: the cloud is left as it is"))
+        }
         _ => Ok(Exit::Success),
     }
 }
@@ -123,7 +125,8 @@ pub(super) fn run_syncer(options: SyncerOptions) -> Result<Ended, CommandError> 
 /// The first signal ends in order, the second at once.
 async fn signals(tell: tokio::sync::watch::Sender<bool>) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         return;
     };
     let mut first = true;
@@ -146,7 +149,8 @@ pub(super) fn init_logs(format: LogFormat) {
     use std::io::IsTerminal;
     let filter = tracing_subscriber::EnvFilter::try_from_env("RETUNE_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("retune=info,warn"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     // A subscriber set before (by a test) stays.
     let _ = match format {
         LogFormat::Json => builder.json().try_init(),

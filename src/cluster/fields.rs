@@ -371,8 +371,19 @@ fn is_quantity(path: &str) -> bool {
         let step = step.split('[').next().unwrap_or(step);
         matches!(
             step,
-            "limits" | "requests" | "hard" | "capacity" | "overhead" | "sizeLimit" | "divisor" | "averageValue" | "default"
-                | "defaultRequest" | "max" | "min" | "podFixed"
+            "limits"
+                | "requests"
+                | "hard"
+                | "capacity"
+                | "overhead"
+                | "sizeLimit"
+                | "divisor"
+                | "averageValue"
+                | "default"
+                | "defaultRequest"
+                | "max"
+                | "min"
+                | "podFixed"
         )
     })
 }
@@ -388,7 +399,8 @@ fn same_quantity(a: &Value, b: &Value) -> bool {
 
 /// A Kubernetes quantity in billionths (<https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/>).
 fn quantity(text: &str) -> Option<i128> {
-    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-' || c == '+')).unwrap_or(text.len());
+    let end =
+        text.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-' || c == '+')).unwrap_or(text.len());
     let (number, suffix) = text.split_at(end);
     let scale: i128 = match suffix {
         "n" => 1,
@@ -501,7 +513,10 @@ mod tests {
         assert!(differences(&limits("1024Mi"), &limits("1Gi")).is_empty());
         assert!(differences(&limits("0.5"), &limits("500m")).is_empty());
         assert_eq!(differences(&limits("1"), &limits("2")), ["resources.limits.cpu"]);
-        assert_eq!(differences(&json!({"data": {"cpu": "1000m"}}), &json!({"data": {"cpu": "1"}})), ["data.cpu"]);
+        assert_eq!(
+            differences(&json!({"data": {"cpu": "1000m"}}), &json!({"data": {"cpu": "1"}})),
+            ["data.cpu"]
+        );
     }
 
     #[test]
