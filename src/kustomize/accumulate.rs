@@ -69,6 +69,7 @@ impl<'t> Target<'t> {
                             "Found multiple kustomization files under: {}",
                             loader.shown_root()
                         ))
+                        .at(&loader.join(name).unwrap_or_else(|_| name.to_string()), 0)
                         .hint(format!("keep one of {}", FILE_NAMES.join(", "))));
                     }
                 }

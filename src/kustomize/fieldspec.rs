@@ -207,6 +207,13 @@ pub fn set_scalar_untyped(node: &mut Node, text: &str, shares: &mut Shares) -> R
     set_scalar(node, text, tag, shares)
 }
 
+/// A key that the original makes without a tag: one that reads as a number or boolean becomes just that, and the object
+/// cannot be printed then (case `labels-key-that-reads-as-a-number-refused`).
+#[must_use]
+pub fn untagged_key(key: &str) -> Node {
+    Node::scalar(super::scalar::resolve(key), key)
+}
+
 /// Sets a key of a mapping to a string; the node it makes for a missing key joins `group`. A null instead of the
 /// mapping stays null.
 ///
@@ -227,7 +234,7 @@ pub fn set_entry(
         Some(field) => shares.assign(field, Node::str(text).value),
         None => {
             let value = Node { pos: mark(group), ..Node::str(text) };
-            map.entries.push(Entry { key: Node::str(key), value });
+            map.entries.push(Entry { key: untagged_key(key), value });
         }
     }
     Ok(())

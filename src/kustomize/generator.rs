@@ -48,6 +48,15 @@ pub fn generate(what: Generated, args: &GeneratorArgs, files: &dyn Files) -> Res
     }
     root.set("metadata", Node::from(Value::Mapping(meta)));
     let pairs = kv::load(args, files)?;
+    // The original makes keys without a tag and then cannot print those that are no strings.
+    if let Some((key, _)) = pairs.iter().find(|(key, _)| super::scalar::resolve(key) != Tag::Str) {
+        return Err(Error::new(format!(
+            "key '{key}' of {kind} {} reads as a number, boolean, date or null, which kustomize cannot print",
+            args.name
+        ))
+        .at_line(args.line)
+        .hint("name the key otherwise, or write the object as a resource with the key in quotes"));
+    }
     match what {
         Generated::ConfigMap => {
             for (key, bytes) in pairs {
@@ -82,7 +91,7 @@ fn put(root: &mut Mapping, field: &str, key: String, text: String) {
     let style = if text.contains('\n') { Style::Literal } else { Style::Plain };
     let value = Node::from(Value::Scalar(Scalar { text: text.into(), tag: Tag::Str, style }));
     if let Some(map) = root.get_mut(field).and_then(Node::as_map_mut) {
-        map.set(&key, value);
+        map.entries.push(crate::yaml::Entry { key: super::fieldspec::untagged_key(&key), value });
     }
 }
 

@@ -7,11 +7,11 @@
 //! - `$patch` knows `delete`, `replace` and `merge`; other directives are ordinary keys.
 
 use super::error::Error;
-use super::fieldspec::kind_name;
+use super::fieldspec::{kind_name, untagged_key};
 use super::merge_list;
 use super::schema::{Schema, View};
 use super::share::Shares;
-use crate::yaml::{Mapping, Node, Value};
+use crate::yaml::{Entry, Mapping, Node, Style, Value};
 
 /// How deep objects may nest. The readers refuse deeper documents; patches cannot add to the depth.
 const MAX_DEPTH: usize = 1000;
@@ -208,12 +208,13 @@ impl<'s> Walker<'s> {
                 target.remove(key);
             }
             Outcome::Patch => {
-                let Some(from) = patch.get_mut(key) else { return };
-                if from.is_null() {
+                let Some(from) = patch.entries.iter_mut().find(|e| e.key.text() == Some(key)) else { return };
+                if from.value.is_null() {
                     target.remove(key);
                     return;
                 }
-                let node = std::mem::replace(from, Node::null());
+                let is_plain = matches!(&from.key.value, Value::Scalar(s) if s.style == Style::Plain);
+                let node = std::mem::replace(&mut from.value, Node::null());
                 match target.get_mut(key) {
                     Some(field) => {
                         let mut value = node.value;
@@ -222,7 +223,10 @@ impl<'s> Walker<'s> {
                         }
                         self.shares.assign(field, value);
                     }
-                    None => target.set(key, node),
+                    None => {
+                        let key = if is_plain { untagged_key(key) } else { Node::str(key) };
+                        target.entries.push(Entry { key, value: node });
+                    }
                 }
             }
         }

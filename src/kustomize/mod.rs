@@ -147,7 +147,7 @@ pub fn build(tree: &dyn FileTree, path: &str, options: &Options<'_>) -> Result<B
     let mut acc = target.accumulate(Accumulator::default(), &mut session)?;
     hash::add_to_names(&mut acc.map)?;
     nameref::fix(&mut acc.map, &acc.config.name_reference)?;
-    resolve_vars(&mut acc, &mut session)?;
+    resolve_vars(&mut acc, &mut session).map_err(|e| e.at(target.file(), 0))?;
     let mut map = drop_local(acc.map)?;
     let fifo = SortOptions { order: "fifo".to_owned(), legacy: None };
     let order = target.kust.sort_options.as_ref().or(options.fifo.then_some(&fifo));

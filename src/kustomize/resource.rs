@@ -401,10 +401,12 @@ pub fn is_nil_or_empty(node: &Node) -> bool {
     }
 }
 
-/// A mapping of strings.
+/// A mapping of strings. Its keys have no tag, see [`super::fieldspec::untagged_key`].
 #[must_use]
 pub fn string_map_node(map: &StringMap) -> Node {
-    let entries = map.iter().map(|(k, v)| Entry { key: Node::str(k.as_str()), value: Node::str(v.as_str()) });
+    let entries = map
+        .iter()
+        .map(|(k, v)| Entry { key: super::fieldspec::untagged_key(k), value: Node::str(v.as_str()) });
     Node::from(Value::Mapping(Mapping { entries: entries.collect() }))
 }
 

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "syncer")]
 mod controlplane;
+mod kustomize;
 mod purity;
 #[cfg(feature = "syncer")]
 mod source;
