@@ -190,7 +190,8 @@ pub fn load(composed: &Composed<'_>) -> Result<Repository, Vec<Problem>> {
     let mut problems = Vec::new();
     let tree = composed.tree();
     let cloud = read_cloud(composed.site).map_err(|p| problems.extend(p)).ok();
-    let apps = read_apps(&*tree, &mut problems);
+    let mut broken = Vec::new();
+    let apps = read_apps(&*tree, &mut broken, &mut problems);
     let mut chart_versions = BTreeMap::new();
     for layer in [Some(composed.lower()), composed.upper()].into_iter().flatten() {
         if matches!(layer.kind(VERSIONS_FILE), Ok(Some(_))) {
@@ -202,7 +203,7 @@ pub fn load(composed: &Composed<'_>) -> Result<Repository, Vec<Problem>> {
     }
     let repository = cloud.map(|(cloud, cloud_node)| Repository { cloud, apps, chart_versions, cloud_node });
     if let Some(repository) = &repository {
-        repository.check_names(&mut problems);
+        repository.check_names(&broken, &mut problems);
     }
     match repository {
         Some(repository) if problems.is_empty() => Ok(repository),
@@ -224,7 +225,12 @@ fn read_cloud(tree: &dyn FileTree) -> Result<(Cloud, Node), Vec<Problem>> {
     read(tree, CLOUD_FILE, schema::cloud())
 }
 
-fn read_apps(tree: &dyn FileTree, problems: &mut Vec<Problem>) -> BTreeMap<String, LoadedApp> {
+/// Reads the apps' files; the names of those that are wrong go to `broken`.
+fn read_apps(
+    tree: &dyn FileTree,
+    broken: &mut Vec<String>,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<String, LoadedApp> {
     let mut apps = BTreeMap::new();
     let entries = match tree.list(APPS_DIR) {
         Ok(entries) => entries,
@@ -253,6 +259,7 @@ fn read_apps(tree: &dyn FileTree, problems: &mut Vec<Problem>) -> BTreeMap<Strin
                 apps.insert(stem.to_owned(), LoadedApp { app, file, node });
             }
             Ok((app, node)) => {
+                broken.push(stem.to_owned());
                 let name = &app.metadata.name;
                 let message = format!("metadata.name is {name:?}, but the file is called {stem}.yaml");
                 problems.push(
@@ -261,7 +268,10 @@ fn read_apps(tree: &dyn FileTree, problems: &mut Vec<Problem>) -> BTreeMap<Strin
                         .hint("give both the same name"),
                 );
             }
-            Err(found) => problems.extend(found),
+            Err(found) => {
+                broken.push(stem.to_owned());
+                problems.extend(found);
+            }
         }
     }
     apps
@@ -328,7 +338,10 @@ fn pos_of(node: &Node, path: &[&str]) -> Pos {
 
 impl Repository {
     /// The names in a list of `retune.yaml` that do not exist, apps that name unknown profiles or apps.
-    fn check_names(&self, problems: &mut Vec<Problem>) {
+    ///
+    /// Apps whose own files are `broken` exist: one mistake is not told twice.
+    fn check_names(&self, broken: &[String], problems: &mut Vec<Problem>) {
+        let exists = |name: &String| self.apps.contains_key(name) || broken.contains(name);
         let known = || self.apps.keys().map(String::as_str);
         let suggest = |problem: Problem, name: &str, all: Vec<&str>| match nearest(name, all.iter().copied())
         {
@@ -336,7 +349,7 @@ impl Repository {
             None => problem,
         };
         for (field, names) in [("enable", &self.cloud.spec.enable), ("disable", &self.cloud.spec.disable)] {
-            for (i, name) in names.iter().enumerate().filter(|(_, n)| !self.apps.contains_key(*n)) {
+            for (i, name) in names.iter().enumerate().filter(|(_, n)| !exists(n)) {
                 let problem = Problem::new(
                     ProblemKind::Graph,
                     CLOUD_FILE,
@@ -360,7 +373,7 @@ impl Repository {
                 }
             }
             for (i, name) in app.app.spec.depends_on.iter().enumerate() {
-                if !self.apps.contains_key(name) {
+                if !exists(name) {
                     let message = format!("spec.dependsOn: there is no app {name:?}");
                     let path = ["spec", "dependsOn", &i.to_string()];
                     problems.push(suggest(

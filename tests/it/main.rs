@@ -1,5 +1,6 @@
 //! Integration tests: one binary, a module per subject.
 
+mod cloud;
 #[cfg(feature = "syncer")]
 mod controlplane;
 mod kustomize;
