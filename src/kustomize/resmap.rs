@@ -16,6 +16,8 @@ use crate::yaml::Node;
 pub struct ResMap {
     list: Vec<Resource>,
     index: Option<Index>,
+    /// A change may have emptied a resource since the last look.
+    may_hold_empties: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -71,6 +73,7 @@ impl ResMap {
     /// In order, to change. Drops the index.
     pub fn iter_mut(&mut self) -> std::slice::IterMut<'_, Resource> {
         self.index = None;
+        self.may_hold_empties = true;
         self.list.iter_mut()
     }
 
@@ -83,6 +86,7 @@ impl ResMap {
     /// All resources, to change order or number. Drops the index.
     pub fn list_mut(&mut self) -> &mut Vec<Resource> {
         self.index = None;
+        self.may_hold_empties = true;
         &mut self.list
     }
 
@@ -94,10 +98,15 @@ impl ResMap {
 
     /// Changes one resource and keeps the index right.
     pub fn edit_at<R>(&mut self, at: usize, change: impl FnOnce(&mut Resource) -> R) -> R {
-        let Some(index) = &mut self.index else { return change(&mut self.list[at]) };
         let res = &mut self.list[at];
+        let Some(index) = &mut self.index else {
+            let out = change(res);
+            self.may_hold_empties |= res.is_empty();
+            return out;
+        };
         let before: Vec<u64> = res.any_ids().map(|id| id.key()).collect();
         let out = change(res);
+        self.may_hold_empties |= res.is_empty();
         if !res.any_ids().map(|id| id.key()).eq(before.iter().copied()) {
             for key in before {
                 if let Some(slot) = index.0.get_mut(&key) {
@@ -161,6 +170,7 @@ impl ResMap {
 
     /// Appends without asking.
     pub fn push(&mut self, res: Resource) {
+        self.may_hold_empties |= res.is_empty();
         if let Some(index) = &mut self.index {
             index.add(self.list.len(), &res);
         }
@@ -227,6 +237,9 @@ impl ResMap {
 
     /// Drops resources that a transformer emptied.
     pub fn drop_empties(&mut self) {
+        if !std::mem::take(&mut self.may_hold_empties) {
+            return;
+        }
         if self.list.iter().any(Resource::is_empty) {
             self.index = None;
             self.list.retain(|r| !r.is_empty());
