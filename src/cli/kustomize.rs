@@ -136,18 +136,20 @@ fn build(args: &BuildArgs, ui: &mut Ui) -> Result<Exit, CommandError> {
         fifo: args.reorder == Some(Reorder::None),
     };
     let path = tree_path(&args.dir)?;
-    let built = kustomize::build(&tree, &path, &options).map_err(command_error)?;
-    for warning in &built.warnings {
+    let mut warnings = Vec::new();
+    let built = kustomize::build_noting(&tree, &path, &options, &mut warnings);
+    for warning in &warnings {
         ui.note(warning)?;
     }
+    let built = built.map_err(command_error)?;
     match &args.output {
         Some(folder) if folder.is_dir() => {
-            for (name, text) in output::files(&built.resources).map_err(command_error)? {
+            for (name, text) in output::files(&built).map_err(command_error)? {
                 write(&folder.join(name), &text)?;
             }
         }
-        Some(file) => write(file, &built.to_yaml().map_err(command_error)?)?,
-        None => ui.out().write_all(built.to_yaml().map_err(command_error)?.as_bytes())?,
+        Some(file) => write(file, &output::stream(&built).map_err(command_error)?)?,
+        None => ui.out().write_all(output::stream(&built).map_err(command_error)?.as_bytes())?,
     }
     Ok(Exit::Success)
 }

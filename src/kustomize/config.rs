@@ -102,9 +102,10 @@ impl Config {
             let mut config = Self::decode(&node, Mode::CONFIGURATION, "configuration")
                 .map_err(|e| e.at(&name, 0).context("reading configurations"))?;
             config.sort();
-            own = own.merge(&config).context(|| format!("merging configuration '{name}'"))?;
+            own = own.merge(&config).map_err(|e| e.at(&name, 0))?;
         }
-        Self::default_config().merge(&own).map(Arc::new)
+        let merged = Self::default_config().merge(&own);
+        merged.map(Arc::new).context(|| format!("merging configurations {}", paths.join(", ")))
     }
 
     fn lists(&mut self) -> [&mut FsSlice; 10] {

@@ -312,6 +312,8 @@ decodes!(RawArgs, "a generator", {
 });
 
 fn generator(node: &Node, mode: Mode, name: &str) -> Result<GeneratorArgs, Error> {
+    // The original converts numbers to text only where it finds the text field, which it does not in embedded structs.
+    let mode = Mode { coerce: false, ..mode };
     let RawArgs { mut args, env } = RawArgs::decode(node, mode, name)?;
     if !env.is_empty() {
         args.envs.push(env);

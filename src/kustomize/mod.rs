@@ -135,19 +135,41 @@ impl Build {
 /// # Errors
 /// Whatever the original refuses, with file, line and a hint; and what is unsupported, named.
 pub fn build(tree: &dyn FileTree, path: &str, options: &Options<'_>) -> Result<Build, Error> {
+    let mut warnings = Vec::new();
+    let resources = build_noting(tree, path, options, &mut warnings)?;
+    Ok(Build { resources, warnings })
+}
+
+/// [`build`] for a caller that wants the warnings of a build that fails, too.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_noting(
+    tree: &dyn FileTree,
+    path: &str,
+    options: &Options<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<ResMap, Error> {
     let mut session = Session::new(options);
+    let built = run(tree, path, &mut session);
+    *warnings = session.warnings;
+    built
+}
+
+fn run(tree: &dyn FileTree, path: &str, session: &mut Session<'_>) -> Result<ResMap, Error> {
+    let options = session.options;
     let loader = Loader::new(tree, path, options.restricted, options.remote, options.shown_root)?;
-    let mut target = Target::load(loader, &mut session)?;
+    let mut target = Target::load(loader, session)?;
     session.set_schema(&target, true)?;
     let metadata = target.kust.build_metadata.clone();
     let wants = |option: &str| metadata.iter().any(|m| m == option);
     if !metadata.is_empty() {
         target.origin = Some(origin::Origin::default());
     }
-    let mut acc = target.accumulate(Accumulator::default(), &mut session)?;
+    let mut acc = target.accumulate(Accumulator::default(), session)?;
     hash::add_to_names(&mut acc.map)?;
     nameref::fix(&mut acc.map, &acc.config.name_reference)?;
-    resolve_vars(&mut acc, &mut session).map_err(|e| e.at(target.file(), 0))?;
+    resolve_vars(&mut acc, session).map_err(|e| e.at(target.file(), 0))?;
     let mut map = drop_local(acc.map)?;
     let fifo = SortOptions { order: "fifo".to_owned(), legacy: None };
     let order = target.kust.sort_options.as_ref().or(options.fifo.then_some(&fifo));
@@ -159,7 +181,7 @@ pub fn build(tree: &dyn FileTree, path: &str, options: &Options<'_>) -> Result<B
         labels.transform(&mut map, &Ctx { files: &target.loader, schema: &session.schema })?;
     }
     output::clean(&mut map, wants("originAnnotations"), wants("transformerAnnotations"));
-    Ok(Build { resources: map, warnings: session.warnings })
+    Ok(map)
 }
 
 fn resolve_vars(acc: &mut Accumulator, session: &mut Session<'_>) -> Result<(), Error> {

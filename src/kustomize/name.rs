@@ -8,7 +8,6 @@ use super::resource::Resource;
 use super::share::Shares;
 use super::transform::{Ctx, Transformer};
 use super::types::FsSlice;
-use crate::yaml::Tag;
 
 /// Which end of the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +60,7 @@ impl Affix {
                     End::Prefix => format!("{}{old}", self.text),
                     End::Suffix => format!("{old}{}", self.text),
                 };
-                fieldspec::set_scalar(node, &new, Tag::Str, &mut shares)
+                fieldspec::set_scalar_untyped(node, &new, &mut shares)
             })
             .map_err(|e| e.at(&res.file, 0))?;
             shares.settle(&mut res.node);
