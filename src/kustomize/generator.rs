@@ -4,7 +4,7 @@ use base64::Engine as _;
 
 use super::error::Error;
 use super::kv;
-use super::resource::{Behavior, Resource};
+use super::resource::{Behavior, Resource, string};
 use super::transform::Files;
 use super::types::{GeneratorArgs, GeneratorOptions, StringMap};
 use crate::yaml::{Entry, Mapping, Node, Scalar, Style, Tag, Value};
@@ -33,9 +33,9 @@ pub fn generate(what: Generated, args: &GeneratorArgs, files: &dyn Files) -> Res
     };
     root.set("kind", Node::str(kind));
     let mut meta = Mapping::default();
-    meta.set("name", Node::str(args.name.as_str()));
+    meta.set("name", string(&args.name));
     if !args.namespace.is_empty() {
-        meta.set("namespace", Node::str(args.namespace.as_str()));
+        meta.set("namespace", string(&args.namespace));
     }
     let options = args.options.as_ref();
     for (field, map) in [
@@ -68,7 +68,7 @@ pub fn generate(what: Generated, args: &GeneratorArgs, files: &dyn Files) -> Res
         }
         Generated::Secret => {
             let secret_type = if args.secret_type.is_empty() { "Opaque" } else { args.secret_type.as_str() };
-            root.set("type", Node::str(secret_type));
+            root.set("type", string(secret_type));
             root.set("data", Node::mapping());
             for (key, bytes) in pairs {
                 put(&mut root, "data", key, base64_lines(&bytes));

@@ -401,12 +401,19 @@ pub fn is_nil_or_empty(node: &Node) -> bool {
     }
 }
 
-/// A mapping of strings. Its keys have no tag, see [`super::fieldspec::untagged_key`].
+/// A string that the original sets: quoted if its text would read as something else, so that a later text that comes
+/// without a type stays a string, too.
+#[must_use]
+pub fn string(text: &str) -> Node {
+    use crate::yaml::{Scalar, Style, Tag};
+    let style = if super::scalar::resolve(text) == Tag::Str { Style::Plain } else { Style::DoubleQuoted };
+    Node::from(Value::Scalar(Scalar { text: text.into(), tag: Tag::Str, style }))
+}
+
+/// A mapping of strings with keys as the original makes them.
 #[must_use]
 pub fn string_map_node(map: &StringMap) -> Node {
-    let entries = map
-        .iter()
-        .map(|(k, v)| Entry { key: super::fieldspec::untagged_key(k), value: Node::str(v.as_str()) });
+    let entries = map.iter().map(|(k, v)| Entry { key: super::fieldspec::untagged_key(k), value: string(v) });
     Node::from(Value::Mapping(Mapping { entries: entries.collect() }))
 }
 
