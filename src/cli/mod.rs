@@ -24,10 +24,16 @@ use clap::{CommandFactory, Parser, Subcommand};
 pub mod error;
 pub mod ui;
 
+#[cfg(feature = "syncer")]
+mod approve;
 mod check;
 mod completions;
+#[cfg(feature = "syncer")]
+mod diff;
 mod folder;
 mod helm;
+#[cfg(feature = "syncer")]
+mod history;
 #[cfg(feature = "syncer")]
 mod install;
 mod kustomize;
@@ -35,8 +41,18 @@ mod kustomize;
 mod live;
 mod render;
 #[cfg(feature = "syncer")]
+mod resume;
+#[cfg(feature = "syncer")]
+mod rollback;
+#[cfg(feature = "syncer")]
 mod run;
 mod schema;
+#[cfg(feature = "syncer")]
+mod status;
+#[cfg(feature = "syncer")]
+mod suspend;
+#[cfg(feature = "syncer")]
+mod sync;
 
 pub use error::{CommandError, ErrorKind};
 pub use ui::{ColorChoice, Format, OutputArgs, Ui};
@@ -70,6 +86,30 @@ enum Command {
     /// Keep a cloud in tune: follow the repository, apply, correct drift.
     #[cfg(feature = "syncer")]
     Run(run::Args),
+    /// Sync now: ask the running syncer, or do it here when there is none.
+    #[cfg(feature = "syncer")]
+    Sync(sync::Args),
+    /// Show what a sync would change. Exit code 0: nothing, 1: changes.
+    #[cfg(feature = "syncer")]
+    Diff(diff::Args),
+    /// Show how a cloud stands.
+    #[cfg(feature = "syncer")]
+    Status(status::Args),
+    /// Show past syncs and drift from the ledger.
+    #[cfg(feature = "syncer")]
+    History(history::Args),
+    /// Make another revision live.
+    #[cfg(feature = "syncer")]
+    Rollback(rollback::Args),
+    /// End a pin or a suspension: follow the branch again.
+    #[cfg(feature = "syncer")]
+    Resume(resume::Args),
+    /// Stop applying, correcting and deleting until resumed.
+    #[cfg(feature = "syncer")]
+    Suspend(suspend::Args),
+    /// Approve withheld actions by their digest.
+    #[cfg(feature = "syncer")]
+    Approve(approve::Args),
     /// Install retune's CRDs and roles in a cluster.
     #[cfg(feature = "syncer")]
     Install(install::Args),
@@ -92,6 +132,22 @@ impl Command {
         match self {
             #[cfg(feature = "syncer")]
             Self::Run(args) => run::run(args, ui),
+            #[cfg(feature = "syncer")]
+            Self::Sync(args) => sync::run(args, ui),
+            #[cfg(feature = "syncer")]
+            Self::Diff(args) => diff::run(args, ui),
+            #[cfg(feature = "syncer")]
+            Self::Status(args) => status::run(args, ui),
+            #[cfg(feature = "syncer")]
+            Self::History(args) => history::run(args, ui),
+            #[cfg(feature = "syncer")]
+            Self::Rollback(args) => rollback::run(args, ui),
+            #[cfg(feature = "syncer")]
+            Self::Resume(args) => resume::run(args, ui),
+            #[cfg(feature = "syncer")]
+            Self::Suspend(args) => suspend::run(args, ui),
+            #[cfg(feature = "syncer")]
+            Self::Approve(args) => approve::run(args, ui),
             #[cfg(feature = "syncer")]
             Self::Install(args) => install::run(args, ui),
             Self::Check(args) => check::run(args, ui),

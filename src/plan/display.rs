@@ -44,6 +44,9 @@ const SERVER_METADATA: [&str; 8] = [
 /// An object for display: what the server writes by itself is left out, secrets are masked.
 #[must_use]
 pub fn shown(id: &ObjectId, object: &Value) -> Shown {
+    if object.is_null() {
+        return Shown(String::new());
+    }
     let mut object = object.clone();
     if let Some(map) = object.as_object_mut() {
         map.remove("status");

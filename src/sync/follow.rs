@@ -115,6 +115,32 @@ pub struct FollowOptions {
     pub ca_file: Option<PathBuf>,
 }
 
+/// Asks the source once and renders what it has (or the pinned revision), for `diff`.
+///
+/// # Errors
+/// What is wrong and where.
+pub fn render_once(options: FollowOptions, discovery: Arc<Discovery>) -> Result<Desired, String> {
+    let (wake, inbox) = channel();
+    let (outbox, mut news) = mpsc::channel(4);
+    let mut follower = Follower {
+        inbox,
+        wake,
+        outbox,
+        discovery: Arc::new(RwLock::new(discovery)),
+        cache: Cache::default(),
+        last: None,
+        pin: options.pin.clone(),
+        options,
+    };
+    let (source, _watch) = follower.open()?;
+    follower.look(&source).map_err(|(_, message)| message)?;
+    match news.try_recv() {
+        Ok(News::Desired(desired)) => Arc::try_unwrap(desired).map_err(|_| "the render is shared".to_owned()),
+        Ok(News::Failing { message, .. }) => Err(message),
+        _ => Err("the source gave nothing".to_owned()),
+    }
+}
+
 /// The handle on the source's thread.
 pub struct Follow {
     orders: Sender<Order>,
@@ -350,7 +376,7 @@ fn upstream_tree(source: &GitSource, url: &str, commit: &str) -> Result<GitTree,
 }
 
 /// `main`, `refs/tags/v1`, `tags/v1` or a full commit id.
-fn reference(text: &str) -> Reference {
+pub(crate) fn reference(text: &str) -> Reference {
     let text = text.trim();
     if text.is_empty() || text == "HEAD" {
         return Reference::Head;

@@ -11,6 +11,7 @@
 //! | [`engine`] | the task: its state and its loop |
 //! | [`observe`], [`revise`], [`work`], [`control`], [`report`] | what it does with events, revisions, jobs, requests; what it tells |
 //! | [`follow`] | source and render |
+//! | [`start`], [`preview`] | starting a syncer; making a plan without one |
 
 pub mod control;
 pub mod engine;
@@ -19,6 +20,7 @@ pub mod follow;
 pub mod index;
 pub mod memory;
 pub mod observe;
+pub mod preview;
 pub mod report;
 pub mod revise;
 pub mod start;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::control::DriftMode;
 use super::engine::{Engine, Timer, WatchState};
 use super::index::{Standing, Verdict, verdict};
+use super::revise::id_of;
 use crate::cloud::ObjectId;
 use crate::cluster::discovery::Resource;
 use crate::cluster::fields;
@@ -14,15 +15,6 @@ use crate::cluster::objects::owner_value;
 use crate::cluster::watch::{self, Digest, Event, Notice, WatchSpec};
 use crate::cluster::{ErrorKind, LABEL_CLOUD};
 use crate::health::{self, Health};
-
-fn id_of(resource: &Resource, meta: &Meta) -> ObjectId {
-    ObjectId {
-        group: Arc::clone(&resource.group),
-        kind: Arc::clone(&resource.kind),
-        namespace: (!meta.namespace.is_empty()).then(|| meta.namespace.as_str().into()),
-        name: meta.name.as_str().into(),
-    }
-}
 
 impl Engine {
     /// Watches a kind, unless it is watched already or not served yet.

@@ -551,7 +551,7 @@ impl Engine {
 }
 
 /// Lists every kind by label, and (for a first sync) the revision's own kinds without.
-async fn scan(
+pub(super) async fn scan(
     client: &Client,
     discovery: &Discovery,
     name: &str,
@@ -612,7 +612,7 @@ async fn scan(
     Ok(Scan { ours, existing })
 }
 
-fn id_of(resource: &Resource, meta: &Meta) -> ObjectId {
+pub(super) fn id_of(resource: &Resource, meta: &Meta) -> ObjectId {
     ObjectId {
         group: Arc::clone(&resource.group),
         kind: Arc::clone(&resource.kind),

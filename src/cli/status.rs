@@ -1,0 +1,83 @@
+//! `retune status`: how a cloud stands.
+
+use super::live::{self, CloudArgs};
+use super::{CommandError, Exit, Format, OutputArgs, Ui};
+
+/// Arguments of `retune status`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Reads the CloudSync's status. The same with kubectl: kubectl get cloudsyncs -n retune-system
+Exit code 0 whatever the cloud's state is; use `kubectl wait` or -o json to act on it.")]
+pub(super) struct Args {
+    #[command(flatten)]
+    cloud: CloudArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
+    let cloud = args.cloud.cloud.clone();
+    let (found, leader) = live::block_on(async {
+        let client = args.cloud.connect.connect().await?;
+        let found = live::cloudsync(&client, &cloud).await?;
+        let leader = live::leader(&client, &cloud).await?;
+        Ok((found, leader))
+    })?;
+    if args.output.output == Format::Json {
+        ui.json(&serde_json::json!({"cloud": cloud, "syncer": leader, "spec": found.spec, "status": found.status}))?;
+        return Ok(Exit::Success);
+    }
+    let (spec, status) = (&found.spec, &found.status);
+    let mut lines = vec![
+        format!(
+            "cloud     {cloud}  ({} of {}, profile {})",
+            spec.source.branch, spec.source.repo, spec.profile
+        ),
+        format!("syncer    {}", leader.unwrap_or_else(|| "none is running".into())),
+        format!(
+            "revision  {}{}",
+            or_none(&status.revision),
+            if status.seen_revision == status.revision || status.seen_revision.is_empty() {
+                String::new()
+            } else {
+                format!("  (seen: {})", status.seen_revision)
+            }
+        ),
+    ];
+    if let Some(pin) = &spec.pin {
+        lines.push(format!("pinned    {} {}", pin.revision, pin.reason));
+    }
+    if spec.suspend {
+        lines.push("suspended yes: nothing is applied, corrected or deleted".into());
+    }
+    lines.push(format!("apps      {} ready, {} objects", or_none(&status.ready), status.objects));
+    for condition in &status.conditions {
+        let message =
+            if condition.message.is_empty() { String::new() } else { format!(": {}", condition.message) };
+        lines.push(format!(
+            "{:<9} {} ({}){message}",
+            condition.kind.to_lowercase(),
+            condition.status,
+            condition.reason
+        ));
+    }
+    for app in &status.not_ready {
+        lines.push(format!("  {} {}: {}", app.name, app.state, app.message));
+    }
+    if let Some(withheld) = &status.withheld {
+        lines.push(format!("withheld  approve with: retune approve {}", withheld.digest));
+        lines.extend(withheld.actions.iter().map(|a| format!("  {a}")));
+    }
+    if status.corrections > 0 || !status.drift.is_empty() {
+        lines.push(format!("drift     {} corrected", status.corrections));
+        lines.extend(status.drift.iter().map(|d| format!("  {} {} {}", d.time, d.object, d.message)));
+    }
+    for line in lines {
+        ui.line(&line)?;
+    }
+    Ok(Exit::Success)
+}
+
+fn or_none(text: &str) -> &str {
+    if text.is_empty() { "none" } else { text }
+}
