@@ -100,11 +100,7 @@ impl<'t> Composer<'t> {
             Kind::Scalar { properties, text, style, implicit } => {
                 let tag = self.scalar_tag(tag_of(properties.as_deref()), &text, style, implicit);
                 let text: Box<str> = text.into();
-                // kustomize writes its resources before it decodes them for output, and go-yaml v3 writes an empty
-                // null in a flow collection as '': `{a: }` comes out as `a: ""`. The style remembers that.
-                let quirk =
-                    self.flow > 0 && text.is_empty() && tag == Tag::Null && self.dialect == Dialect::V3;
-                let style = if quirk { Style::SingleQuoted } else { style };
+                let style = self.style_kept(&tag, &text, style, properties.is_some());
                 let node = Node { value: Value::Scalar(Scalar { text, tag, style }), pos };
                 if let Some(name) = anchor_of(properties.as_deref()) {
                     self.anchors.insert(name.into(), Anchor::Node(node.clone(), 1));
@@ -190,7 +186,14 @@ impl<'t> Composer<'t> {
                 self.defer(key.pos, "duplicate merge key".into(), 0);
             }
         }
-        for entry in merges.into_iter().flatten() {
+        for mut entry in merges.into_iter().flatten() {
+            if let Value::Scalar(scalar) = &mut entry.value.value
+                && matches!(scalar.tag, Tag::Null | Tag::Timestamp)
+                && self.flow == 0
+            {
+                // It stands in a block mapping now: see `style_kept`.
+                scalar.style = Style::Plain;
+            }
             let name = entry.key.text();
             if name.is_none() || !entries.iter().any(|e| e.key.text() == name) {
                 entries.push(entry);
@@ -209,6 +212,21 @@ impl<'t> Composer<'t> {
                 }
             }
             _ => false,
+        }
+    }
+
+    /// The style to remember. kustomize writes its resources before it decodes them for output, and in a flow
+    /// collection go-yaml v3 quotes an empty null (`{a: }` comes out as `a: ""`) and a timestamp with colons, which
+    /// makes strings of them. A null or timestamp in single quotes stands for that.
+    fn style_kept(&self, tag: &Tag, text: &str, style: Style, properties: bool) -> Style {
+        if self.dialect == Dialect::V2 {
+            return style;
+        }
+        match tag {
+            Tag::Null if self.flow > 0 && text.is_empty() => Style::SingleQuoted,
+            Tag::Timestamp if self.flow > 0 && text.contains(':') && !properties => Style::SingleQuoted,
+            Tag::Null | Tag::Timestamp => Style::Plain,
+            _ => style,
         }
     }
 

@@ -1,6 +1,6 @@
 //! JSON as Go's `encoding/json` writes it, from and to our tree.
 
-use super::emit::{decode_binary, rewritten};
+use super::emit::{decode_binary, quoted_in_flow, rewritten};
 use super::resolve::{Dialect, Resolved, resolve_tagged};
 use super::{Entry, Error, Limits, Mapping, Node, Scalar, Style, Tag, Value, num, time};
 
@@ -82,12 +82,8 @@ fn sorted(mapping: &Mapping, top: bool) -> Result<Vec<(&str, &Node)>, Error> {
 
 fn write_scalar(out: &mut String, scalar: &Scalar, node: &Node, form: Form) -> Result<(), Error> {
     let html = form.html;
-    if form.rewrite
-        && scalar.tag == Tag::Null
-        && scalar.text.is_empty()
-        && scalar.style == Style::SingleQuoted
-    {
-        quote_into(out, "", html);
+    if form.rewrite && quoted_in_flow(scalar) {
+        quote_into(out, &scalar.text, html);
         return Ok(());
     }
     if form.rewrite && scalar.tag == Tag::Str {

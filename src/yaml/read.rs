@@ -117,21 +117,54 @@ fn jsonable(node: Node) -> Result<Node, Error> {
         Value::Mapping(mapping) => {
             let mut entries = Vec::with_capacity(mapping.entries.len());
             for Entry { key, value } in mapping.entries {
-                entries.push(Entry { key: json_key(key)?, value: jsonable(value)? });
+                entries.push(Entry { key: json_key(key)?, value });
             }
-            // Stable: of equal keys the last one stays.
+            // Stable: of equal keys the last one stays. What the others hold must be decodable, but not fit for JSON.
             entries.sort_by(|a, b| a.key.text().cmp(&b.key.text()));
             let mut kept: Vec<Entry> = Vec::with_capacity(entries.len());
             for entry in entries {
                 match kept.last_mut() {
-                    Some(last) if last.key == entry.key => *last = entry,
+                    Some(last) if last.key == entry.key => {
+                        decodable(&last.value)?;
+                        *last = entry;
+                    }
                     _ => kept.push(entry),
                 }
+            }
+            for entry in &mut kept {
+                entry.value =
+                    jsonable(std::mem::replace(&mut entry.value, Node::from(Value::Sequence(Vec::new()))))?;
             }
             Value::Mapping(Mapping { entries: kept })
         }
     };
     Ok(Node { value, pos })
+}
+
+/// Finds what go-yaml itself refuses in a value that a later key replaces.
+fn decodable(node: &Node) -> Result<(), Error> {
+    match &node.value {
+        Value::Scalar(scalar) => {
+            typed(scalar, node.pos)?;
+            if scalar.tag == Tag::Binary {
+                emit::decode_binary(&scalar.text, node.pos)?;
+            }
+            Ok(())
+        }
+        Value::Sequence(items) => items.iter().try_for_each(decodable),
+        Value::Mapping(mapping) => mapping.entries.iter().try_for_each(|entry| {
+            if entry.key.text().is_none() {
+                return Err(invalid_key(&entry.key));
+            }
+            decodable(&entry.key)?;
+            decodable(&entry.value)
+        }),
+    }
+}
+
+fn invalid_key(key: &Node) -> Error {
+    let kind = if key.as_seq().is_some() { "[]interface {}" } else { "map[interface {}]interface {}" };
+    Error { pos: key.pos, message: format!("invalid map key: {kind}"), shown: 0 }
 }
 
 fn typed(scalar: &Scalar, pos: super::Pos) -> Result<Resolved, Error> {
@@ -149,8 +182,11 @@ fn json_scalar(scalar: Scalar, pos: super::Pos) -> Result<Scalar, Error> {
         (_, Resolved::Int(n)) => plain(Tag::Int, n.to_string()),
         (_, Resolved::Uint(n)) => plain(Tag::Int, n.to_string()),
         (_, Resolved::Float(x)) => match num::format_json(x) {
-            // `-0` alone would read as the integer 0.
-            Some(text) => plain(Tag::Float, if text == "-0" { "-0.0".into() } else { text }),
+            // These would read as the integer 0, and as an integer that no float tag allows.
+            Some(text) if text == "-0" || text.len() > 18 && num::parse_uint(&text, 10).is_some() => {
+                plain(Tag::Float, text + ".0")
+            }
+            Some(text) => plain(Tag::Float, text),
             None => return Err(Error::at(pos, format!("json: unsupported value: {}", num::format_g(x)))),
         },
     })
@@ -158,10 +194,8 @@ fn json_scalar(scalar: Scalar, pos: super::Pos) -> Result<Scalar, Error> {
 
 fn json_key(key: Node) -> Result<Node, Error> {
     let pos = key.pos;
-    let Value::Scalar(scalar) = key.value else {
-        let kind = if key.as_seq().is_some() { "[]interface {}" } else { "map[interface {}]interface {}" };
-        return Err(Error { pos, message: format!("invalid map key: {kind}"), shown: 0 });
-    };
+    let Value::Scalar(scalar) = &key.value else { return Err(invalid_key(&key)) };
+    let scalar = scalar.clone();
     let text: Box<str> = match (&scalar.tag, typed(&scalar, pos)?) {
         (Tag::Binary, _) => emit::decode_binary(&scalar.text, pos)?.into(),
         (_, Resolved::Str | Resolved::Timestamp(_)) => scalar.text,
@@ -184,4 +218,40 @@ fn json_key(key: Node) -> Result<Node, Error> {
         }
     };
     Ok(Node { value: Value::Scalar(Scalar { text, tag: Tag::Str, style: scalar.style }), pos })
+}
+
+/// Bytes as the text that the readers take: UTF-8 or UTF-16 with a byte order mark, UTF-8 without one.
+///
+/// # Errors
+/// go-yaml's words for bytes that are not what they claim to be.
+pub fn decode_bytes(bytes: &[u8]) -> Result<std::borrow::Cow<'_, str>, Error> {
+    use std::borrow::Cow;
+    let wide: Vec<u16> = match bytes {
+        [0xFF, 0xFE, rest @ ..] => {
+            rest.chunks(2).map(|c| u16::from_le_bytes([c[0], *c.get(1).unwrap_or(&0xDC)])).collect()
+        }
+        [0xFE, 0xFF, rest @ ..] => {
+            rest.chunks(2).map(|c| u16::from_be_bytes([c[0], *c.get(1).unwrap_or(&0)])).collect()
+        }
+        _ => {
+            return match std::str::from_utf8(bytes) {
+                Ok(text) => Ok(Cow::Borrowed(text)),
+                Err(e) => {
+                    let line = bytes[..e.valid_up_to()].iter().filter(|&&b| b == b'\n').count() as u32 + 1;
+                    let message = if e.error_len().is_none() {
+                        "incomplete UTF-8 octet sequence"
+                    } else if matches!(bytes[e.valid_up_to()], 0xC2..=0xF4) {
+                        "invalid trailing UTF-8 octet"
+                    } else {
+                        "invalid leading UTF-8 octet"
+                    };
+                    Err(Error { pos: super::Pos { line, column: 1 }, message: message.into(), shown: 0 })
+                }
+            };
+        }
+    };
+    if bytes.len() % 2 != 0 {
+        return Err(Error::new("incomplete UTF-16 character"));
+    }
+    String::from_utf16(&wide).map(Cow::Owned).map_err(|_| Error::new("unexpected low surrogate area"))
 }

@@ -257,7 +257,7 @@ impl<'t> Scanner<'t> {
 
     /// Moves over blanks, comments and line breaks.
     fn skip_to_token(&mut self) {
-        if self.v3 && self.cursor.mark.column > 0 && self.cursor.is_blank(0) {
+        if self.v3 && matches!(self.cursor.current(), b' ' | b'\t' | b'#') {
             self.skip_line_comment();
         }
         let mut after_comment = false;
@@ -287,9 +287,12 @@ impl<'t> Scanner<'t> {
     fn skip_line_comment(&mut self) {
         let bytes = &self.cursor.bytes()[self.cursor.at..];
         let blanks = bytes.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
-        let after_entry = matches!(self.tokens.back(), Some(Token { kind: TokenKind::BlockEntry, .. }));
-        if blanks < CHUNK && bytes.get(blanks) == Some(&b'#') && !after_entry {
+        let behind = self.tokens.back().is_some_and(|token| {
+            token.end.line == self.cursor.mark.line && token.kind != TokenKind::BlockEntry
+        });
+        if behind && blanks < CHUNK && bytes.get(blanks) == Some(&b'#') {
             self.cursor.skip_ascii(blanks);
+            self.cursor.skip_line_rest();
         }
     }
 

@@ -21,6 +21,16 @@ fn is_digit(c: char) -> bool {
 /// Not a total order for keys that differ only in leading zeros in some positions, exactly as the original.
 #[must_use]
 pub fn natural_cmp(a: &str, b: &str) -> Ordering {
+    compare(a, b, false)
+}
+
+/// Compares two keys as go-yaml v3 sorts them: as v2, but a letter behind digits comes before other characters.
+#[must_use]
+pub fn natural_cmp_v3(a: &str, b: &str) -> Ordering {
+    compare(a, b, true)
+}
+
+fn compare(a: &str, b: &str, v3: bool) -> Ordering {
     let (ab, bb) = (a.as_bytes(), b.as_bytes());
     let mut at = ab.iter().zip(bb).take_while(|(x, y)| x == y).count();
     if at == ab.len() || at == bb.len() {
@@ -41,7 +51,8 @@ pub fn natural_cmp(a: &str, b: &str) -> Ordering {
         return ac.cmp(&bc);
     }
     if al || bl {
-        return if bl { Ordering::Less } else { Ordering::Greater };
+        let behind_digit = v3 && a[..at].chars().next_back().is_some_and(is_digit);
+        return if bl != behind_digit { Ordering::Less } else { Ordering::Greater };
     }
     let mut start = 0;
     if ac == '0' || bc == '0' {
@@ -65,8 +76,12 @@ fn digits(s: &str, start: i64) -> (i64, usize) {
 ///
 /// Not `slice::sort_by`: that may panic if an order is not total, and this one is not for every set of keys.
 pub fn natural_sort_by<T: Copy>(items: &mut [T], key: impl Fn(&T) -> &str) {
-    let less = |b: &T, a: &T| natural_cmp(key(b), key(a)) == Ordering::Less;
-    merge_sort(items, &less);
+    merge_sort(items, &|a: &T, b: &T| natural_cmp(key(a), key(b)) == Ordering::Less);
+}
+
+/// Sorts by [`natural_cmp_v3`] of a key, stably.
+pub fn natural_sort_by_v3<T: Copy>(items: &mut [T], key: impl Fn(&T) -> &str) {
+    merge_sort(items, &|a: &T, b: &T| natural_cmp_v3(key(a), key(b)) == Ordering::Less);
 }
 
 fn merge_sort<T: Copy>(items: &mut [T], less: &impl Fn(&T, &T) -> bool) {

@@ -3,6 +3,15 @@
 use crate::yaml::Style;
 use crate::yaml::resolve::{Dialect, Resolved, resolve};
 
+/// Whose printing is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Emitter {
+    /// go-yaml v2 behind `sigs.k8s.io/yaml`.
+    V2,
+    /// go-yaml v3's encoder.
+    V3,
+}
+
 /// Which styles a text can take, and whether it breaks lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Analysis {
@@ -55,7 +64,7 @@ pub(super) fn is_printable(c: char) -> bool {
 }
 
 /// Analyses a scalar for block context (the emitter has flow context only for empty collections).
-pub(super) fn analyze(text: &str) -> Analysis {
+pub(super) fn analyze(text: &str, emitter: Emitter) -> Analysis {
     let bytes = text.as_bytes();
     let Some(&first) = bytes.first() else {
         return Analysis { multiline: false, plain: true, single_quoted: true, block: false };
@@ -70,6 +79,7 @@ pub(super) fn analyze(text: &str) -> Analysis {
     }
 
     let (mut line_breaks, mut special, mut break_space, mut space_break) = (false, false, false, false);
+    let mut tabs = false;
     let (mut previous_space, mut previous_break, mut after_blank) = (false, false, true);
     for (i, c) in text.char_indices() {
         if i > 0 {
@@ -79,7 +89,11 @@ pub(super) fn analyze(text: &str) -> Analysis {
                 _ => {}
             }
         }
-        special |= !is_printable(c);
+        if c == '\t' && emitter == Emitter::V3 {
+            tabs = true;
+        } else {
+            special |= !is_printable(c);
+        }
         let breaks = is_break(c);
         if c == ' ' {
             break_space |= previous_break;
@@ -94,7 +108,7 @@ pub(super) fn analyze(text: &str) -> Analysis {
     let last = text.chars().next_back().unwrap_or('x');
     let start = text.chars().next().unwrap_or('x');
     let edge = start == ' ' || is_break(start) || last == ' ' || is_break(last);
-    let unquotable = break_space || space_break || special;
+    let unquotable = break_space || space_break || special || tabs;
     Analysis {
         multiline: line_breaks,
         plain: !(edge || unquotable || line_breaks || block_indicator),
@@ -103,11 +117,14 @@ pub(super) fn analyze(text: &str) -> Analysis {
     }
 }
 
-/// The style that go-yaml v2 gives a string.
-pub(super) fn style_of(text: &str, analysis: &Analysis, simple_key: bool) -> Style {
+/// The style that go-yaml gives a string.
+pub(super) fn style_of(text: &str, analysis: &Analysis, simple_key: bool, emitter: Emitter) -> Style {
+    let dialect = if emitter == Emitter::V3 { Dialect::V3 } else { Dialect::V2 };
+    // v3 reads `yes` as a string, but quotes it for those who do not.
+    let old_bool = emitter == Emitter::V3 && matches!(resolve(text, Dialect::V2), Resolved::Bool(_));
     let wanted = if text.contains('\n') {
         Style::Literal
-    } else if resolve(text, Dialect::V2) == Resolved::Str && !is_base60(text.as_bytes()) {
+    } else if !old_bool && resolve(text, dialect) == Resolved::Str && !is_base60(text.as_bytes()) {
         Style::Plain
     } else {
         Style::DoubleQuoted

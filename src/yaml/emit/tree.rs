@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::natural_sort_by;
-use super::scalar::{analyze, is_break};
+use super::scalar::{Emitter, analyze, is_break};
 use super::writer::Writer;
+use super::{natural_sort_by, natural_sort_by_v3};
 use crate::yaml::resolve::{Dialect, Resolved, resolve_tagged};
 use crate::yaml::{
     Entry, Error, Limits, Mapping, Node, Pos, Scalar, Style, Tag, Value, json, read_v3_stream, time,
@@ -29,6 +29,48 @@ pub fn append_yaml(node: &Node, out: &mut String) -> Result<(), Error> {
     let mut writer = Writer::new(out);
     write(&mut writer, node, true)?;
     writer.finish()
+}
+
+/// Prints a value as go-yaml v3's encoder with `SetIndent(2)` does (Helm's `toYamlPretty`).
+///
+/// # Errors
+/// Keys that are no scalars, scalars that contradict their tag.
+pub fn to_yaml_v3_indented(node: &Node) -> Result<String, Error> {
+    let mut out = String::new();
+    let mut writer = Writer::new_v3_indented(&mut out);
+    write_v3(&mut writer, node)?;
+    writer.finish()?;
+    Ok(out)
+}
+
+fn write_v3(w: &mut Writer<'_>, node: &Node) -> Result<(), Error> {
+    match &node.value {
+        Value::Scalar(scalar) => {
+            let plain = Scalar { style: Style::DoubleQuoted, ..scalar.clone() };
+            return write_scalar(w, &plain, node.pos);
+        }
+        Value::Sequence(items) => {
+            w.begin_seq();
+            items.iter().try_for_each(|item| write_v3(w, item))?;
+        }
+        Value::Mapping(mapping) => {
+            w.begin_map();
+            let mut sorted = Vec::with_capacity(mapping.entries.len());
+            for entry in &mapping.entries {
+                let Some(key) = entry.key.text() else {
+                    return Err(Error::at(entry.key.pos, "map keys that are no scalars cannot be printed"));
+                };
+                sorted.push((key, entry));
+            }
+            natural_sort_by_v3(&mut sorted, |(key, _)| key);
+            for (key, entry) in sorted {
+                w.key(key);
+                write_v3(w, &entry.value)?;
+            }
+        }
+    }
+    w.end();
+    Ok(())
 }
 
 fn write(w: &mut Writer<'_>, node: &Node, top: bool) -> Result<(), Error> {
@@ -58,8 +100,10 @@ fn sorted_entries(mapping: &Mapping, top: bool) -> Result<Vec<(&str, &Entry)>, E
     for entry in &mapping.entries {
         match &entry.key.value {
             Value::Scalar(Scalar { tag: Tag::Str, text, .. }) => sorted.push((&**text, entry)),
+            // Written as `''`.
+            Value::Scalar(Scalar { tag: Tag::Null, text, .. }) if text.is_empty() => sorted.push(("", entry)),
             // kyaml does not find a null key again when it expands merges, and appends it a second time.
-            Value::Scalar(Scalar { tag: Tag::Null, text, .. }) if top && !text.is_empty() => {
+            Value::Scalar(Scalar { tag: Tag::Null, text, .. }) if top => {
                 return Err(duplicate_key(text, entry.key.pos, entry.key.pos));
             }
             // The top level is decoded into string keys, whatever they are.
@@ -89,8 +133,8 @@ fn write_scalar(w: &mut Writer<'_>, scalar: &Scalar, pos: Pos) -> Result<(), Err
     if let Tag::Str | Tag::Other(_) = scalar.tag {
         return write_string(w, scalar, pos);
     }
-    if scalar.tag == Tag::Null && scalar.text.is_empty() && scalar.style == Style::SingleQuoted {
-        w.string("");
+    if quoted_in_flow(scalar) {
+        w.string(&scalar.text);
         return Ok(());
     }
     if scalar.tag == Tag::Binary {
@@ -124,6 +168,11 @@ fn write_string(w: &mut Writer<'_>, scalar: &Scalar, pos: Pos) -> Result<(), Err
     Ok(())
 }
 
+/// Whether kustomize's writing makes a string of this: see `style_kept` in the composer.
+pub(crate) fn quoted_in_flow(scalar: &Scalar) -> bool {
+    scalar.style == Style::SingleQuoted && matches!(scalar.tag, Tag::Null | Tag::Timestamp)
+}
+
 /// What is left of a string after kustomize has written it with go-yaml v3, in the style in which it stood, and read it
 /// again. Only block scalars are changed by that.
 pub(crate) fn rewritten(scalar: &Scalar, pos: Pos) -> Result<Cow<'_, str>, Error> {
@@ -132,7 +181,7 @@ pub(crate) fn rewritten(scalar: &Scalar, pos: Pos) -> Result<Cow<'_, str>, Error
         Style::Plain => scalar.text.contains('\n'),
         Style::SingleQuoted | Style::DoubleQuoted => false,
     };
-    if block && scalar.text.starts_with('\t') && analyze(&scalar.text.replace('\t', "x")).block {
+    if block && scalar.text.starts_with('\t') && analyze(&scalar.text, Emitter::V3).block {
         // There is no indentation indicator, and a tab where the indentation is looked for.
         let message = "found a tab character where an indentation space is expected; quote the text";
         return Err(Error::at(pos, message));
@@ -160,7 +209,7 @@ pub(crate) fn decode_binary(text: &str, pos: Pos) -> Result<String, Error> {
 /// not before a line that does: `>` with more-indented lines grows empty lines.
 fn refolded(text: &str) -> Result<String, Error> {
     let blank = |c: char| matches!(c, ' ' | '\t');
-    let analysis = analyze(&text.replace('\t', "x"));
+    let analysis = analyze(text, Emitter::V3);
     if !analysis.block {
         return Ok(text.to_owned());
     }

@@ -1,6 +1,6 @@
 //! The push emitter: go-yaml v2's emitter for what `sigs.k8s.io/yaml` can give it (no anchors, tags or flow style).
 
-use super::scalar::{analyze, is_break, is_printable, style_of};
+use super::scalar::{Emitter, analyze, is_break, is_printable, style_of};
 use crate::yaml::{Error, Style, num};
 
 /// Lines are folded at the first blank after this column.
@@ -42,6 +42,7 @@ pub struct Writer<'o> {
     indention: bool,
     /// Whether the key just written was simple, for the `:` to come.
     simple_key: bool,
+    emitter: Emitter,
     error: Option<Error>,
 }
 
@@ -59,6 +60,16 @@ struct Frame {
 impl<'o> Writer<'o> {
     /// Appends one document to `out`. The document starts a line of its own: `out` must be empty or end in `\n`.
     pub fn new(out: &'o mut String) -> Self {
+        Self::with(out, Emitter::V2)
+    }
+
+    /// As go-yaml v3's encoder with `SetIndent(2)` prints (Helm's `toYamlPretty`): values as they are, not through
+    /// JSON, sequences indented under their keys, no folding. Keys go by [`natural_cmp_v3`](super::natural_cmp_v3).
+    pub fn new_v3_indented(out: &'o mut String) -> Self {
+        Self::with(out, Emitter::V3)
+    }
+
+    fn with(out: &'o mut String, emitter: Emitter) -> Self {
         Self {
             out,
             frames: Vec::with_capacity(16),
@@ -67,6 +78,7 @@ impl<'o> Writer<'o> {
             whitespace: true,
             indention: true,
             simple_key: false,
+            emitter,
             error: None,
         }
     }
@@ -100,7 +112,7 @@ impl<'o> Writer<'o> {
     pub fn key(&mut self, key: &str) {
         self.enter();
         self.write_indent();
-        if key.len() > 128 || key.contains('\u{85}') {
+        if self.emitter == Emitter::V2 && (key.len() > 128 || key.contains('\u{85}')) {
             self.check_json_key(key);
         }
         let through_json;
@@ -109,12 +121,12 @@ impl<'o> Writer<'o> {
             through_json = changed;
             key = &through_json;
         }
-        let analysis = analyze(key);
+        let analysis = analyze(key, self.emitter);
         self.simple_key = !analysis.multiline && key.len() <= SIMPLE_KEY_BYTES;
         if !self.simple_key {
             self.indicator("?", true, false, true);
         }
-        let style = style_of(key, &analysis, self.simple_key);
+        let style = style_of(key, &analysis, self.simple_key, self.emitter);
         self.scalar(key, style, self.simple_key);
     }
 
@@ -128,8 +140,8 @@ impl<'o> Writer<'o> {
     }
 
     fn string_as_is(&mut self, text: &str) {
-        let analysis = analyze(text);
-        let style = style_of(text, &analysis, false);
+        let analysis = analyze(text, self.emitter);
+        let style = style_of(text, &analysis, false, self.emitter);
         self.scalar(text, style, false);
     }
 
@@ -144,7 +156,11 @@ impl<'o> Writer<'o> {
     }
 
     /// A float64 that went through JSON: `1.0` is `1`, 1e20 is `1e+20`. Infinities and NaN are an error.
+    /// (The v3 form prints floats as they are, `.inf` and `.nan` included.)
     pub fn float(&mut self, x: f64) {
+        if self.emitter == Emitter::V3 {
+            return self.token(&num::format_yaml(x));
+        }
         match float_through_json(x) {
             Ok(text) => self.token(&text),
             Err(error) => {
@@ -189,7 +205,7 @@ impl<'o> Writer<'o> {
     /// The original's strings pass through JSON, and go-yaml reads that JSON by YAML's rules: NEL is a line break
     /// there, DEL and the C1 controls are refused.
     fn json_round_trip(&mut self, text: &str) -> Option<String> {
-        if text.bytes().all(|b| b < 0x7F) || !text.chars().any(json_misread) {
+        if self.emitter == Emitter::V3 || text.bytes().all(|b| b < 0x7F) || !text.chars().any(json_misread) {
             return None;
         }
         match crate::yaml::json::read_back(text) {
@@ -216,7 +232,7 @@ impl<'o> Writer<'o> {
             return;
         }
         frame.opened = true;
-        let indentless = !frame.map && frame.in_mapping && !self.indention;
+        let indentless = self.emitter == Emitter::V2 && !frame.map && frame.in_mapping && !self.indention;
         if self.indent < 0 {
             self.indent = 0;
         } else if !indentless {
@@ -302,9 +318,13 @@ impl<'o> Writer<'o> {
         self.indent = outer;
     }
 
+    fn width(&self) -> usize {
+        if self.emitter == Emitter::V3 { usize::MAX } else { WIDTH }
+    }
+
     /// Whether a text of this many bytes certainly needs no folding here.
     fn fits(&self, text: &str, fold: bool) -> bool {
-        !fold || self.column + text.len() <= WIDTH || !text.contains(' ')
+        !fold || self.emitter == Emitter::V3 || self.column + text.len() <= WIDTH || !text.contains(' ')
     }
 
     fn plain(&mut self, text: &str, fold: bool) {
@@ -328,7 +348,7 @@ impl<'o> Writer<'o> {
         for (i, c) in text.char_indices() {
             if c == ' ' {
                 let may_fold = i >= first_byte && i < last;
-                if !spaces && self.column > WIDTH && may_fold && bytes.get(i + 1) != Some(&b' ') {
+                if !spaces && self.column > self.width() && may_fold && bytes.get(i + 1) != Some(&b' ') {
                     self.write_indent();
                 } else {
                     self.put(' ');
@@ -377,7 +397,7 @@ impl<'o> Writer<'o> {
                 self.escape(c);
                 spaces = false;
             } else if c == ' ' {
-                if fold && !spaces && self.column > WIDTH && i > 0 && i < last {
+                if fold && !spaces && self.column > self.width() && i > 0 && i < last {
                     self.write_indent();
                     if bytes.get(i + 1) == Some(&b' ') {
                         self.put('\\');

@@ -20,6 +20,7 @@ import (
 	"strconv"
 	"strings"
 
+	yaml2 "go.yaml.in/yaml/v2"
 	yaml3 "go.yaml.in/yaml/v3"
 	"sigs.k8s.io/kustomize/kyaml/kio"
 	"sigs.k8s.io/yaml"
@@ -37,6 +38,8 @@ type Scalar struct {
 	// V2, V3: the document "- s\n" as JSON, or "!" and the error.
 	V2 string `json:"v2"`
 	V3 string `json:"v3"`
+	// Pretty: {"k": [s, {s: s}]} by go-yaml v3 with SetIndent(2).
+	Pretty string `json:"p"`
 }
 
 // Document is the answer for one document.
@@ -223,12 +226,59 @@ func marshal(v interface{}) string {
 	})
 }
 
+func pretty(v interface{}) string {
+	return guard(func() string {
+		var out bytes.Buffer
+		e := yaml3.NewEncoder(&out)
+		e.SetIndent(2)
+		if err := e.Encode(v); err != nil {
+			return "!" + err.Error()
+		}
+		return out.String()
+	})
+}
+
+// orders: sets of keys with the order of printing in v2 and v3.
+func orders(g generator) (out [][2][]string) {
+	for i := 0; i < 500; i++ {
+		m := map[string]interface{}{}
+		for n := 2 + g.Intn(6); n > 0; n-- {
+			var key strings.Builder
+			for k := 1 + g.Intn(5); k > 0; k-- {
+				key.WriteString(g.pick("a", "b", "A", "z", "1", "2", "10", "0", "01", "9", "-", "_", ".", "/", "é", "日", "٣", "x"))
+			}
+			m["k"+key.String()] = 0
+			m[key.String()+"k"] = 0
+		}
+		keys := func(text string) (keys []string) {
+			var items yaml2.MapSlice
+			if err := yaml2.Unmarshal([]byte(text), &items); err != nil {
+				panic(err)
+			}
+			for _, item := range items {
+				keys = append(keys, fmt.Sprint(item.Key))
+			}
+			return keys
+		}
+		// The order is not transitive for every set; those come out as Go's map order has it.
+		settled := true
+		for k := 0; k < 30; k++ {
+			settled = settled && marshal(m) == marshal(m) && pretty(m) == pretty(m)
+		}
+		if settled {
+			out = append(out, [2][]string{keys(marshal(m)), keys(pretty(m))})
+		}
+	}
+	return out
+}
+
 func scalar(s string) Scalar {
 	n := yaml3.Node{Kind: yaml3.ScalarNode, Value: s}
 	return Scalar{
 		Text: s, Value: marshal(map[string]interface{}{"k": s}), Item: marshal([]interface{}{s}),
 		Key: marshal(map[string]interface{}{s: 0}), Tag: guard(func() string { return strings.TrimPrefix(n.ShortTag(), "!!") }),
 		V2: v2("- " + s + "\n"), V3: v3("- " + s + "\n"),
+		Pretty: pretty(map[string]interface{}{"k": []interface{}{s, map[string]interface{}{s: s}}}),
 	}
 }
 
@@ -301,6 +351,12 @@ func baseline(dir string) {
 	buffer.Reset()
 	write(&buffer, floats(g))
 	save(filepath.Join(dir, "numbers.json"), buffer.Bytes())
+
+	buffer.Reset()
+	for _, order := range orders(g) {
+		write(&buffer, order)
+	}
+	save(filepath.Join(dir, "orders.jsonl"), buffer.Bytes())
 }
 
 // floats: bits of float64, with the texts of %v, JSON and go-yaml after JSON.
