@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use serde_json::Value as Json;
 
-use crate::template::{List, Map, Value};
+use crate::template::{List, Map, Value, fmt};
 
 use super::instance::Instance;
 
@@ -135,9 +135,11 @@ impl Coalesce<'_> {
                 }
                 Some(Value::Map(table)) => table,
                 Some(other) => {
+                    // The original prints the value with a verb for booleans.
+                    let value = fmt::sprintf(b"%t", &[other], 1 << 16).unwrap_or_default();
                     return Err(format!(
-                        "type mismatch on {name}: {}: values for a subchart must be a table",
-                        other.type_name()
+                        "type mismatch on {name}: {}: the values of a subchart must be a table",
+                        String::from_utf8_lossy(&value)
                     ));
                 }
             };
