@@ -60,6 +60,9 @@ impl Object for Values {
     fn underlying(&self) -> Option<Value> {
         Some(Value::Map(Rc::clone(&self.0)))
     }
+    fn with_underlying(&self, value: Value) -> Option<Value> {
+        value.as_map().map(|table| values(Rc::clone(table)))
+    }
     fn as_any(&self) -> &dyn Any {
         self
     }

@@ -94,6 +94,11 @@ pub trait Object: Any {
     fn underlying(&self) -> Option<Value> {
         None
     }
+    /// A value of the same defined type over another underlying value (what copying one needs).
+    fn with_underlying(&self, value: Value) -> Option<Value> {
+        let _ = value;
+        None
+    }
     /// What `String()` or `Error()` returns, if the type has one of them; used by `%v`, `%s` and `%q`.
     fn string(&self) -> Option<String> {
         None

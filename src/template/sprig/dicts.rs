@@ -105,6 +105,13 @@ pub(super) fn deep_copy(v: &Value, depth: usize) -> FuncResult {
             let copy = l.items().iter().map(|v| deep_copy(v, depth + 1)).collect::<Result<_, FuncError>>()?;
             Value::List(Rc::new(List::new(l.go_type(), copy)))
         }
+        Value::Object(o) => match o.underlying() {
+            Some(inner @ (Value::Map(_) | Value::List(_))) => {
+                let copy = deep_copy(&inner, depth + 1)?;
+                o.with_underlying(copy).unwrap_or_else(|| v.clone())
+            }
+            _ => v.clone(),
+        },
         other => other.clone(),
     })
 }

@@ -43,14 +43,16 @@ fn merge_maps(target: &Rc<Map>, source: &Rc<Map>, overwrite: bool, depth: usize)
             continue;
         }
         let old = target.get(&key);
-        if let (Some(Value::Map(old)), Value::Map(new)) = (&old, &new) {
+        // By kind: a defined type over a map (`common.Values`) merges as the map it is.
+        let both = match (old.as_ref().map(|v| v.bare()).as_deref(), &*new.bare()) {
+            (Some(Value::Map(old)), Value::Map(new)) => Some((Rc::clone(old), Rc::clone(new))),
+            _ => None,
+        };
+        if let Some((old, new)) = &both {
             merge_maps(old, new, overwrite, depth + 1)?;
         }
         let old_is_set = old.as_ref().is_some_and(|v| !is_empty(v));
-        let kept = match (&old, &new) {
-            (Some(Value::Map(_)), Value::Map(_)) => old_is_set,
-            _ => old_is_set && !overwrite,
-        };
+        let kept = old_is_set && (both.is_some() || !overwrite);
         if !kept {
             target.set(key, new)?;
         }
@@ -61,7 +63,7 @@ fn merge_maps(target: &Rc<Map>, source: &Rc<Map>, overwrite: bool, depth: usize)
 /// mergo's `isEmptyValue`.
 fn is_empty(v: &Value) -> bool {
     match v {
-        Value::Object(_) | Value::Func(_) => false,
+        Value::Func(_) => false,
         other => !other.truth(),
     }
 }
