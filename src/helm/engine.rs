@@ -7,14 +7,13 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use crate::template::set::MissingKey;
 use crate::template::value::Entries;
-use crate::template::{
-    Exec, ExecError, FuncError, Limits, Map, ParseError, Registry, Set, Type, Value, sprig,
-};
+use crate::template::{Exec, ExecError, FuncError, Limits, Map, ParseError, Set, Type, Value, sprig};
 
 use super::coalesce::{Table, new_table, table_at};
 use super::error::Error;
-use super::funcs::{WARN_END, WARN_START, without_no_value};
+use super::funcs::{self, ROOT_NAME, WARN_END, WARN_START, without_no_value};
 use super::instance::Instance;
 use super::metadata::{Dependency, Import, Metadata};
 use super::objects;
@@ -39,7 +38,6 @@ pub(super) fn run(
     root: &Instance<'_>,
     values: &Table,
     shared: &Shared,
-    funcs: Rc<Registry>,
     host: sprig::Host,
     limits: Limits,
 ) -> Result<BTreeMap<String, String>, Error> {
@@ -49,9 +47,7 @@ pub(super) fn run(
     let depth = |path: &str| path.bytes().filter(|b| *b == b'/').count();
     order.sort_by(|(a, _), (b, _)| depth(b).cmp(&depth(a)).then_with(|| b.cmp(a)));
 
-    let mut set = Set::new(funcs)
-        .with_name(super::funcs::ROOT_NAME)
-        .with_missing_key(crate::template::MissingKey::Zero);
+    let mut set = Set::new(funcs::registry()).with_name(ROOT_NAME).with_missing_key(MissingKey::Zero);
     for (name, file) in &order {
         let text = std::str::from_utf8(file.text).map_err(|e| {
             Error::Template(format!("parse error in ({name}): not UTF-8 at byte {}", e.valid_up_to()))

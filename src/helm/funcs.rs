@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::template::{Exec, Func, FuncError, Registry, Signature, Type, Value, sprig, strconv};
+use crate::template::{Exec, FuncError, Registry, Signature, Type, Value, sprig, strconv};
 
 /// Where a message of `required` and `fail` starts in an error's text.
 pub(super) const WARN_START: &str = "HELM_ERR_START";
@@ -23,29 +23,36 @@ pub(super) const ROOT_NAME: &str = "gotpl";
 /// What Helm prints for values that are not there, and takes out of texts again.
 const NO_VALUE: &[u8] = b"<no value>";
 
-type Lookup = dyn Fn(&str, &str, &str, &str) -> Value;
+/// What the functions of one render share, besides what sprig's do.
+#[derive(Default)]
+pub(super) struct State {
+    /// How often each template is on the stack through `include`.
+    includes: RefCell<HashMap<Rc<str>, u32>>,
+}
 
-/// The functions of a chart's templates.
-pub(super) fn registry(lookup: Option<Box<Lookup>>) -> Rc<Registry> {
+thread_local! {
+    static REGISTRY: Rc<Registry> = Rc::new(new_registry());
+}
+
+/// The functions of charts' templates: one registry per thread, because it also remembers parsed texts, so that a
+/// library chart that many charts bring along is parsed once.
+pub(super) fn registry() -> Rc<Registry> {
+    REGISTRY.with(Rc::clone)
+}
+
+fn new_registry() -> Registry {
+    const TEXT_ANY: Signature = Signature::fixed(&[Type::String, Type::Any], Type::String);
     let mut registry = Registry::new();
     sprig::register(&mut registry);
-    let counts: Rc<RefCell<HashMap<Rc<str>, u32>>> = Rc::default();
-    const TEXT_ANY: &[Type] = &[Type::String, Type::Any];
-    registry.add(Func::closure("include", Signature::fixed(TEXT_ANY, Type::String), move |exec, args| {
-        include(exec, &counts, args)
-    }));
-    registry.add(Func::new("tpl", Signature::fixed(TEXT_ANY, Type::String), tpl));
-    registry.add(Func::new("required", Signature::fixed(TEXT_ANY, Type::Any), required));
-    registry.add(Func::new("fail", Signature::fixed(&[Type::String], Type::String), |_, args| {
-        Err(marked(&args[0]))
-    }));
-    const TEXTS: &[Type] = &[Type::String, Type::String, Type::String, Type::String];
-    registry.add(Func::closure("lookup", Signature::fixed(TEXTS, Type::DICT), move |_, args| {
-        let Some(lookup) = &lookup else { return Ok(Value::dict::<&str>([])) };
-        let text = |i: usize| args[i].text().unwrap_or_default();
-        Ok(lookup(&text(0), &text(1), &text(2), &text(3)))
-    }));
-    Rc::new(registry)
+    registry.add_all(&[
+        ("include", TEXT_ANY, include),
+        ("tpl", TEXT_ANY, tpl),
+        ("required", Signature::fixed(&[Type::String, Type::Any], Type::Any), required),
+        ("fail", Signature::fixed(&[Type::String], Type::String), |_, args| Err(marked(&args[0]))),
+        // Offline: nothing is found.
+        ("lookup", Signature::fixed(&[Type::String; 4], Type::DICT), |_, _| Ok(Value::dict::<&str>([]))),
+    ]);
+    registry
 }
 
 /// `toYaml`, for `.Files.AsConfig` and the like.
@@ -53,17 +60,17 @@ pub(super) fn to_yaml(_exec: &mut Exec, value: &Value) -> Result<Value, FuncErro
     Ok(Value::from(sprig::to_yaml(value).unwrap_or_default()))
 }
 
-fn include(
-    exec: &mut Exec,
-    counts: &RefCell<HashMap<Rc<str>, u32>>,
-    args: &[Value],
-) -> Result<Value, FuncError> {
-    let Value::Str(name) = &args[0] else {
-        return Err(FuncError::new("the name of a template is not UTF-8"));
+fn include(exec: &mut Exec, args: &[Value]) -> Result<Value, FuncError> {
+    let name: Rc<str> = match &args[0] {
+        Value::Str(name) => Rc::clone(name),
+        _ => return Err(FuncError::new("the name of a template is not UTF-8")),
     };
+    let host = exec.shared_host();
+    let state = host.downcast_ref::<sprig::Host>().and_then(|h| h.ext.downcast_ref::<State>());
+    let state = state.ok_or("include is called outside of a chart's render")?;
     {
-        let mut counts = counts.borrow_mut();
-        let count = counts.entry(Rc::clone(name)).or_insert(0);
+        let mut counts = state.includes.borrow_mut();
+        let count = counts.entry(Rc::clone(&name)).or_insert(0);
         if *count > MAX_INCLUDES {
             return Err(FuncError::new(format!(
                 "rendering template has a nested reference name: {name}: unable to execute template"
@@ -72,16 +79,15 @@ fn include(
         *count += 1;
     }
     let mut out = Vec::new();
-    let done = if exec.set().contains(name) {
-        exec.run(name, args[1].clone(), &mut out).map_err(FuncError::from)
-    } else {
-        Err(FuncError::new(format!(
+    let done = match exec.set().get(&name) {
+        Some(template) => exec.run_template(&template, args[1].clone(), &mut out).map_err(FuncError::from),
+        None => Err(FuncError::new(format!(
             "template: no template {} associated with template {}",
             strconv::quote(name.as_bytes()),
             strconv::quote(ROOT_NAME.as_bytes())
-        )))
+        ))),
     };
-    if let Some(count) = counts.borrow_mut().get_mut(name) {
+    if let Some(count) = state.includes.borrow_mut().get_mut(&name) {
         *count -= 1;
     }
     done?;

@@ -170,7 +170,7 @@ pub fn render(chart: &Chart, options: &ReleaseOptions, values: &Map<String, Json
     };
     let release = format!("{}/{}", options.namespace, options.name);
     let host = host(&options.randomness, options.now, &release);
-    let mut files = engine::run(&root, &all, &shared, funcs::registry(None), host, options.limits)?;
+    let mut files = engine::run(&root, &all, &shared, host, options.limits)?;
     let notes = take_notes(&mut files, &root.name, options.subchart_notes);
     let (manifests, hooks) = manifest::sort(&files, &mut warnings)?;
     let mut crds = Vec::new();
@@ -193,7 +193,7 @@ fn host(randomness: &Randomness, now: (i64, u32), release: &str) -> sprig::Host 
             sprig::Randomness::Stable { seed: *seed, release: Rc::from(format!("{scope}/{release}")) }
         }
     };
-    sprig::Host::new(randomness, now, Rc::new(()))
+    sprig::Host::new(randomness, now, Rc::new(funcs::State::default()))
 }
 
 /// A release's name from `--name-template`.
