@@ -3,6 +3,7 @@
 mod cloud;
 #[cfg(feature = "syncer")]
 mod controlplane;
+mod helm;
 mod kustomize;
 mod purity;
 #[cfg(feature = "syncer")]

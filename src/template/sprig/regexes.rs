@@ -51,6 +51,14 @@ fn translate(pattern: &str) -> String {
                 'B' if class == 0 => out.push_str("(?-u:\\B)"),
                 other => out.extend(['\\', other]),
             }
+            // After a class such as \w a dash is itself, not the start of a range: `[\w-\.]`.
+            if class > 0
+                && matches!(e, 'd' | 'w' | 's' | 'D' | 'W' | 'S')
+                && let Some(after) = rest.strip_prefix('-')
+            {
+                out.push_str("\\-");
+                rest = after;
+            }
             continue;
         }
         rest = &rest[c.len_utf8()..];
