@@ -192,9 +192,19 @@ pub fn wrong_kind(expected: &str, node: &Node) -> Error {
 /// If the node is a mapping or sequence.
 pub fn set_scalar(node: &mut Node, text: &str, tag: Tag, shares: &mut Shares) -> Result<(), Error> {
     let Value::Scalar(old) = &node.value else { return Err(wrong_kind("ScalarNode", node)) };
-    let value = Scalar { text: text.into(), tag, style: old.style };
+    let value = Scalar { text: text.into(), tag: tag_in(old.style, tag), style: old.style };
     shares.assign(node, Value::Scalar(value));
     Ok(())
+}
+
+/// The type of a scalar that is written into a field: the field keeps its quotes, and in quotes a number or boolean is
+/// text (case `patch-number-into-quoted-field`).
+#[must_use]
+pub fn tag_in(style: Style, tag: Tag) -> Tag {
+    match tag {
+        Tag::Int | Tag::Float | Tag::Bool | Tag::Timestamp if style != Style::Plain => Tag::Str,
+        other => other,
+    }
 }
 
 /// Sets a scalar without saying its type: quoted fields stay strings, plain ones become what the text reads as.

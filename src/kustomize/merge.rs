@@ -7,11 +7,11 @@
 //! - `$patch` knows `delete`, `replace` and `merge`; other directives are ordinary keys.
 
 use super::error::Error;
-use super::fieldspec::{kind_name, untagged_key};
+use super::fieldspec::{kind_name, tag_in, untagged_key};
 use super::merge_list;
 use super::schema::{Schema, View};
 use super::share::Shares;
-use crate::yaml::{Entry, Mapping, Node, Style, Value};
+use crate::yaml::{Entry, Mapping, Node, Style, Tag, Value};
 
 /// How deep objects may nest. The readers refuse deeper documents; patches cannot add to the depth.
 const MAX_DEPTH: usize = 1000;
@@ -220,6 +220,7 @@ impl<'s> Walker<'s> {
                         let mut value = node.value;
                         if let (Value::Scalar(old), Value::Scalar(new)) = (&field.value, &mut value) {
                             new.style = old.style;
+                            new.tag = tag_in(old.style, std::mem::replace(&mut new.tag, Tag::Null));
                         }
                         self.shares.assign(field, value);
                     }
