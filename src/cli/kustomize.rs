@@ -3,9 +3,13 @@
 //! Flags that only concern external programs and containers are accepted and said to be without effect, because scripts
 //! pass them; a kustomization that would run one is an error of the build.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{CommandError, ErrorKind, Exit, Ui};
+use crate::cloud::inflation::NativeHelm;
+use crate::helm::Randomness;
 use crate::kustomize::{self, HelmOptions, Options, output};
 use crate::source::disk::DiskTree;
 
@@ -120,13 +124,14 @@ fn build(args: &BuildArgs, ui: &mut Ui) -> Result<Exit, CommandError> {
         ui.warn(&format!("{flag} is not supported: retune runs no programs or containers"))?;
     }
     let tree = DiskTree::open("/")?;
+    let engine = if args.enable_helm || args.enable_alpha_plugins { Some(native_helm()?) } else { None };
     let options = Options {
         restricted: args.load_restrictor == Restriction::RootOnly,
         alpha_plugins: args.enable_alpha_plugins,
         managed_by_label: args.enable_managedby_label || managed_by_env(),
         helm: HelmOptions {
             enabled: args.enable_helm || args.enable_alpha_plugins,
-            engine: None,
+            engine: engine.as_ref().map(|e| e as &dyn kustomize::Helm),
             kube_version: &args.helm_kube_version,
             api_versions: &args.helm_api_versions,
             debug: args.helm_debug,
@@ -152,6 +157,17 @@ fn build(args: &BuildArgs, ui: &mut Ui) -> Result<Exit, CommandError> {
         None => ui.out().write_all(output::stream(&built).map_err(command_error)?.as_bytes())?,
     }
     Ok(Exit::Success)
+}
+
+/// The engine for charts, with the process's clock and randomness, as the original's `helm` has them.
+fn native_helm() -> Result<NativeHelm, CommandError> {
+    let mut entropy = [0; 32];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut f| f.read_exact(&mut entropy))
+        .map_err(|e| CommandError::internal(format!("/dev/urandom: {e}")))?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(CommandError::internal)?;
+    let now = (i64::try_from(now.as_secs()).unwrap_or(i64::MAX), now.subsec_nanos());
+    Ok(NativeHelm { randomness: Randomness::Random { entropy }, now })
 }
 
 /// The environment variable that the original reads for the managed-by label.

@@ -14,6 +14,7 @@
 pub mod cache;
 pub mod duration;
 pub mod graph;
+pub mod inflation;
 pub mod layers;
 pub mod load;
 pub mod normal;

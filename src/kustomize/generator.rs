@@ -7,7 +7,7 @@ use super::kv;
 use super::resource::{Behavior, Resource, string};
 use super::transform::Files;
 use super::types::{GeneratorArgs, GeneratorOptions, StringMap};
-use crate::yaml::{Entry, Mapping, Node, Scalar, Style, Tag, Value};
+use crate::yaml::{Mapping, Node, Scalar, Style, Tag, Value};
 
 /// What is generated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

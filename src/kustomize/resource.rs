@@ -406,7 +406,9 @@ pub fn is_nil_or_empty(node: &Node) -> bool {
 #[must_use]
 pub fn string(text: &str) -> Node {
     use crate::yaml::{Scalar, Style, Tag};
-    let style = if super::scalar::resolve(text) == Tag::Str { Style::Plain } else { Style::DoubleQuoted };
+    // The original asks go-yaml v2, which reads dates as strings.
+    let plain = matches!(super::scalar::resolve(text), Tag::Str | Tag::Timestamp);
+    let style = if plain { Style::Plain } else { Style::DoubleQuoted };
     Node::from(Value::Scalar(Scalar { text: text.into(), tag: Tag::Str, style }))
 }
 
