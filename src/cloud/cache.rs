@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::object::{Digest, Object};
-use super::record::Reads;
+use super::record::{LayerReads, Trees};
 use super::rendered::Hook;
 use super::scope::{CrdScopes, Scopes};
-use crate::files::FileTree;
 
 /// How many renders of one app and profile are kept: the live one and the one before it, for a quick way back.
 const KEPT: usize = 2;
@@ -19,7 +18,9 @@ pub(super) type ScopeAnswers = BTreeMap<(String, String), Option<bool>>;
 #[derive(Debug)]
 pub(super) struct AppRender {
     pub(super) inputs: Digest,
-    pub(super) reads: Reads,
+    pub(super) reads: LayerReads,
+    /// The commit's time, if it may have been used.
+    pub(super) time: Option<i64>,
     pub(super) asked: ScopeAnswers,
     pub(super) crds: CrdScopes,
     pub(super) objects: Vec<Object>,
@@ -50,19 +51,22 @@ impl Cache {
         app: &str,
         profile: &str,
         inputs: &Digest,
-        tree: &dyn FileTree,
+        trees: &Trees<'_>,
+        time: i64,
     ) -> Option<Arc<AppRender>> {
         let known = {
             let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
             entries.get(&(app.to_owned(), profile.to_owned()))?.clone()
         };
-        known.into_iter().rev().find(|entry| entry.inputs == *inputs && entry.reads.hold_in(tree))
+        known.into_iter().rev().find(|entry| {
+            entry.inputs == *inputs && entry.time.is_none_or(|t| t == time) && entry.reads.hold_in(trees)
+        })
     }
 
     pub(super) fn put(&self, app: &str, profile: &str, render: &Arc<AppRender>) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let known = entries.entry((app.to_owned(), profile.to_owned())).or_default();
-        known.retain(|entry| entry.inputs != render.inputs || entry.reads != render.reads);
+        known.retain(|e| e.inputs != render.inputs || e.reads != render.reads || e.time != render.time);
         known.push(Arc::clone(render));
         if known.len() > KEPT {
             known.remove(0);

@@ -26,6 +26,8 @@ pub mod schema;
 pub mod scope;
 pub mod spec;
 
+mod allyaml;
+mod chart;
 mod manifests;
 mod record;
 mod sources;

@@ -38,6 +38,34 @@ impl Reads {
     }
 }
 
+/// The trees of a cloud: both layers as one, and each alone.
+#[derive(Clone, Copy)]
+pub(super) struct Trees<'a> {
+    pub(super) tree: &'a dyn FileTree,
+    pub(super) lower: &'a dyn FileTree,
+    pub(super) upper: Option<&'a dyn FileTree>,
+}
+
+/// What was asked of each of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LayerReads {
+    pub(super) tree: Reads,
+    pub(super) lower: Reads,
+    pub(super) upper: Option<Reads>,
+}
+
+impl LayerReads {
+    /// Whether other trees give the same answers.
+    pub(super) fn hold_in(&self, trees: &Trees<'_>) -> bool {
+        let upper = match (&self.upper, trees.upper) {
+            (Some(reads), Some(tree)) => reads.hold_in(tree),
+            (None, None) => true,
+            _ => false,
+        };
+        upper && self.tree.hold_in(trees.tree) && self.lower.hold_in(trees.lower)
+    }
+}
+
 fn list_digest(list: &[(String, EntryKind)]) -> Digest {
     Digest::of_parts(list.iter().map(|(name, kind)| format!("{name}/{kind:?}")))
 }

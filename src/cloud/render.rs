@@ -16,7 +16,7 @@ use super::load::{Composed, Layers, LoadedApp, Repository, load};
 use super::normal::Head;
 use super::object::{Digest, Interner, Object, ObjectId, Origin, split_api_version};
 use super::problem::{Problem, ProblemKind, RenderError, Severity};
-use super::record::Recorder;
+use super::record::{LayerReads, Recorder, Trees};
 use super::rendered::{AppState, HookMeta, Policy, RenderedApp, RenderedCloud, app_digest};
 use super::scope::{CrdScopes, Scopes, built_in};
 use super::sources::{self, Rendered};
@@ -39,13 +39,17 @@ pub struct Options<'a> {
     pub upstream: Option<&'a dyn FileTree>,
     /// How many apps are rendered at the same time.
     pub threads: usize,
+    /// The commit's time in seconds since 1970: what charts are told when they ask for the time.
+    pub time: i64,
+    /// The per-cloud secret that charts' random text is derived from; all zero where nothing is applied.
+    pub seed: [u8; 32],
 }
 
 impl<'a> Options<'a> {
     /// One app at a time, without cache and upstream.
     #[must_use]
     pub fn new(scopes: &'a dyn Scopes) -> Self {
-        Self { scopes, cache: None, upstream: None, threads: 1 }
+        Self { scopes, cache: None, upstream: None, threads: 1, time: 0, seed: [0; 32] }
     }
 }
 
@@ -207,7 +211,9 @@ enum Slot {
 /// An app after its renderer ran: documents whose namespaces may not be settled.
 struct Raw {
     inputs: Digest,
-    reads: super::record::Reads,
+    reads: LayerReads,
+    /// The commit's time, if it may have been used.
+    time: Option<i64>,
     crds: CrdScopes,
     slots: Vec<(Slot, Option<HookMeta>)>,
 }
@@ -237,10 +243,18 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
+    fn trees(&self) -> Trees<'_> {
+        Trees { tree: self.tree, lower: self.composed.lower(), upper: self.composed.upper() }
+    }
+
     fn first_stage(&self, app: &LoadedApp) -> Result<Stage, Vec<Problem>> {
         let inputs = self.inputs(app);
         let name = &app.app.metadata.name;
-        if let Some(known) = self.options.cache.and_then(|c| c.find(name, self.profile, &inputs, self.tree)) {
+        if let Some(known) = self
+            .options
+            .cache
+            .and_then(|c| c.find(name, self.profile, &inputs, &self.trees(), self.options.time))
+        {
             return Ok(Stage::Known(known));
         }
         let raw = self.run(app, inputs)?;
@@ -259,25 +273,36 @@ impl Job<'_> {
             "chartSources": cloud.chart_sources, "capabilities": cloud.capabilities,
             "chartVersions": spec.chart.as_ref().map(|_| &self.repository.chart_versions),
             "upstream": cloud.upstream,
+            "seed": spec.chart.as_ref().map(|_| Digest::of(&self.options.seed)),
         });
         Digest::of_parts([app.app.metadata.name.as_str(), self.profile, &described.to_string()])
     }
 
     fn run(&self, app: &LoadedApp, inputs: Digest) -> Result<Raw, Vec<Problem>> {
         let name = &app.app.metadata.name;
-        let recorder = Recorder::new(self.tree);
+        let trees = self.trees();
+        let (tree, lower) = (Recorder::new(trees.tree), Recorder::new(trees.lower));
+        let upper = trees.upper.map(Recorder::new);
         let source = sources::Context {
-            tree: &recorder,
-            composed: self.composed,
+            tree: &tree,
+            lower: &lower,
+            upper: upper.as_ref().map(|u| u as &dyn FileTree),
+            time: self.options.time,
+            seed: self.options.seed,
             repository: self.repository,
             profile: self.profile,
             app,
         };
-        let Rendered { documents } = sources::render(&source)
+        let Rendered { documents, asks_time } = sources::render(&source)
             .map_err(|found| found.into_iter().map(|p| p.of_app(name)).collect::<Vec<_>>())?;
         let mut raw = Raw {
             inputs,
-            reads: recorder.finish(),
+            reads: LayerReads {
+                tree: tree.finish(),
+                lower: lower.finish(),
+                upper: upper.map(Recorder::finish),
+            },
+            time: asks_time.then_some(self.options.time),
             crds: CrdScopes::default(),
             slots: Vec::with_capacity(documents.len()),
         };
@@ -309,7 +334,7 @@ impl Job<'_> {
                 raw.expect("each stage is taken once")
             }
         };
-        let Raw { inputs, reads, crds, slots } = raw;
+        let Raw { inputs, reads, time, crds, slots } = raw;
         let (mut names, mut problems) = (Interner::default(), Vec::new());
         let mut asked = ScopeAnswers::new();
         let (mut objects, mut hooks) = (Vec::with_capacity(slots.len()), Vec::new());
@@ -338,7 +363,7 @@ impl Job<'_> {
             return Err(problems);
         }
         let digest = app_digest(&objects, &hooks);
-        let render = Arc::new(AppRender { inputs, reads, asked, crds, objects, hooks, digest });
+        let render = Arc::new(AppRender { inputs, reads, time, asked, crds, objects, hooks, digest });
         if let Some(cache) = self.options.cache {
             cache.put(&app.app.metadata.name, self.profile, &render);
         }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::load::{Composed, LoadedApp, Repository, tree_problem};
+use super::allyaml::{self, AllYaml};
+use super::chart;
+use super::load::{LoadedApp, Repository, tree_problem};
 use super::manifests::{self, Document};
 use super::object::Origin;
 use super::problem::{Problem, ProblemKind};
@@ -11,11 +13,16 @@ use crate::{kustomize, yaml};
 
 /// What the render of one app may look at.
 pub(super) struct Context<'a> {
-    /// Both layers as one tree; remembers what is read.
+    /// Both layers as one tree; this and the next two remember what is read.
     pub(super) tree: &'a dyn FileTree,
-    #[expect(dead_code, reason = "value layers of charts are read from the layers one by one")]
-    pub(super) composed: &'a Composed<'a>,
-    #[expect(dead_code, reason = "chart versions and sources")]
+    /// The lower layer alone: the upstream, or the repository itself.
+    pub(super) lower: &'a dyn FileTree,
+    /// The site's layer alone, if there are two.
+    pub(super) upper: Option<&'a dyn FileTree>,
+    /// The commit's time, in seconds since 1970.
+    pub(super) time: i64,
+    /// The secret that random text is derived from.
+    pub(super) seed: [u8; 32],
     pub(super) repository: &'a Repository,
     pub(super) profile: &'a str,
     pub(super) app: &'a LoadedApp,
@@ -24,6 +31,14 @@ pub(super) struct Context<'a> {
 /// What came out.
 pub(super) struct Rendered {
     pub(super) documents: Vec<Document>,
+    /// Whether the commit's time may have been used.
+    pub(super) asks_time: bool,
+}
+
+impl From<Vec<Document>> for Rendered {
+    fn from(documents: Vec<Document>) -> Self {
+        Self { documents, asks_time: false }
+    }
 }
 
 /// Renders one app.
@@ -31,8 +46,7 @@ pub(super) fn render(context: &Context<'_>) -> Result<Rendered, Vec<Problem>> {
     let spec = &context.app.app.spec;
     let one = |problem: Problem| vec![problem];
     if spec.chart.is_some() {
-        let message = "spec.chart: Helm charts are not supported by this version of retune";
-        return Err(one(context.app.problem(ProblemKind::Unsupported, &["spec", "chart"], message)));
+        return with_chart(context);
     }
     if spec.values.is_some() {
         let message = "spec.values: the app has no chart that could take values";
@@ -45,10 +59,10 @@ pub(super) fn render(context: &Context<'_>) -> Result<Rendered, Vec<Problem>> {
             return Err(one(problem.hint("keep one")));
         }
         let path = inside(context, path, &["spec", "manifests"]).map_err(one)?;
-        return Ok(Rendered { documents: manifests::read(context.tree, &path)? });
+        return Ok(manifests::read(context.tree, &path)?.into());
     }
     match kustomization(context).map_err(one)? {
-        Some(path) => Ok(Rendered { documents: build(context, &path)? }),
+        Some(path) => Ok(build(context.tree, &path)?.into()),
         None => {
             let name = &context.app.app.metadata.name;
             let message = format!(
@@ -58,6 +72,41 @@ pub(super) fn render(context: &Context<'_>) -> Result<Rendered, Vec<Problem>> {
             Err(one(context.app.problem(ProblemKind::MissingField, &["spec"], message)))
         }
     }
+}
+
+/// A chart, alone or completed by a kustomization that lists its output as `all.yaml`.
+fn with_chart(context: &Context<'_>) -> Result<Rendered, Vec<Problem>> {
+    let one = |problem: Problem| vec![problem];
+    let spec = &context.app.app.spec;
+    if spec.manifests.is_some() {
+        let message =
+            "spec.manifests: an app with a chart is completed by a kustomization, not by plain manifests";
+        return Err(one(context.app.problem(ProblemKind::BadValue, &["spec", "manifests"], message)));
+    }
+    let output = chart::render(context)?;
+    let release = &output.release;
+    let mut documents = match kustomization(context).map_err(one)? {
+        None => chart::documents(release)?,
+        Some(path) => {
+            let text = release.manifest_without_hooks();
+            let tree = AllYaml::new(context.tree, &path, text.clone());
+            let mut documents = build(&tree, &path)?;
+            if !tree.was_read() {
+                let message = "the chart's output is not used: no kustomization lists all.yaml";
+                let problem = Problem::new(ProblemKind::Kustomize, &path, message);
+                return Err(one(problem.hint("add all.yaml to its resources")));
+            }
+            for (_, origin, _) in documents.iter_mut().filter(|(_, origin, _)| tree.is(&origin.file)) {
+                if let Some(source) = allyaml::source_at(&text, origin.line) {
+                    *origin = Origin { file: source.into(), line: 0 };
+                }
+            }
+            documents
+        }
+    };
+    let skip_crds = spec.chart.as_ref().is_some_and(|c| c.skip_crds);
+    documents.extend(chart::beside(release, skip_crds)?);
+    Ok(Rendered { documents, asks_time: output.asks_time })
 }
 
 /// A path that a user wrote, as a path of the tree.
@@ -100,10 +149,9 @@ fn kustomization(context: &Context<'_>) -> Result<Option<String>, Problem> {
 }
 
 /// Builds a kustomization; files outside of its own folder may be named, as long as they are in the repository.
-fn build(context: &Context<'_>, path: &str) -> Result<Vec<Document>, Vec<Problem>> {
+fn build(tree: &dyn FileTree, path: &str) -> Result<Vec<Document>, Vec<Problem>> {
     let options = kustomize::Options::default();
-    let built =
-        kustomize::build(context.tree, path, &options).map_err(|e| vec![kustomize_problem(path, &e)])?;
+    let built = kustomize::build(tree, path, &options).map_err(|e| vec![kustomize_problem(path, &e)])?;
     let mut documents = Vec::with_capacity(built.resources.len());
     for resource in built.resources.iter() {
         let generated = resource.file.is_empty();

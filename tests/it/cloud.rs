@@ -3,6 +3,10 @@
 //! `fixtures/cloud/bad/*.yaml` are files that the loader refuses, `fixtures/cloud/repos/*/` repositories that `retune check` refuses;
 //! beside each stands the text that is expected. `RETUNE_BLESS=1 cargo test` writes those texts anew: read the diff.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test that calls them")]
+
+mod charts;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

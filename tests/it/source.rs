@@ -1,5 +1,7 @@
 //! The Git source against real repositories made by `git`, and against the real `git http-backend`, with TLS and without.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test that calls them")]
+
 mod server;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,317 @@
+//! An app's chart: where it is, which values it gets, what becomes of its output.
+//!
+//! Value layers, lowest first: the chart's defaults, `helm-configs/<app>/*.yaml`, `helm-configs/global_overrides/*.yaml`, the site
+//! repository's `helm-configs/<app>/*.yaml` if there are two repositories, `spec.values.files`, `spec.values.inline`. Maps merge, lists
+//! replace, `null` deletes a default. `.Release.IsInstall` is true and `.Release.Revision` 1 in every render, `now` is the commit's time
+//! (DESIGN §9).
+
+use std::sync::OnceLock;
+
+use regex::bytes::Regex;
+use serde_json::{Map, Value};
+
+use super::load::tree_problem;
+use super::manifests::{self, Document};
+use super::object::Origin;
+use super::problem::{Problem, ProblemKind};
+use super::rendered::{HookDeletePolicy, HookEvent, HookMeta};
+use super::sources::Context;
+use crate::files::{EntryKind, FileTree, clean};
+use crate::helm::{self, Chart, KubeVersion, Randomness, Release, ReleaseOptions, values};
+
+/// Values for every chart.
+const GLOBAL: &str = "helm-configs/global_overrides";
+
+/// A chart's output.
+pub(super) struct Output {
+    pub(super) release: Release,
+    /// Whether its templates may ask for the time: then the commit's time is one of its inputs.
+    pub(super) asks_time: bool,
+}
+
+/// Loads and renders the app's chart.
+pub(super) fn render(context: &Context<'_>) -> Result<Output, Vec<Problem>> {
+    let one = |problem: Problem| vec![problem];
+    let spec = &context.app.app.spec;
+    let name = &context.app.app.metadata.name;
+    let path = locate(context).map_err(one)?;
+    let failed = |e: &helm::Error| one(chart_problem(context, &path, e));
+    let chart = Chart::load_and_vendor(context.tree, &path).map_err(|e| failed(&e))?;
+    pinned(context, &chart, &path).map_err(one)?;
+    let values = merged_values(context)?;
+    let Some(namespace) = &spec.namespace else {
+        let message = "spec.namespace is missing; a chart's release needs one";
+        return Err(one(context.app.problem(ProblemKind::MissingField, &["spec"], message)));
+    };
+    let release_name = spec.chart.as_ref().and_then(|c| c.release_name.as_ref()).unwrap_or(name);
+    let mut options = ReleaseOptions::new(release_name, namespace);
+    let capabilities = &context.repository.cloud.spec.capabilities;
+    if let Some(version) = &capabilities.kube_version {
+        options.kube_version = KubeVersion::parse(version).map_err(|e| {
+            let message = format!("spec.capabilities.kubeVersion: {e}");
+            one(Problem::new(ProblemKind::BadValue, super::load::CLOUD_FILE, message))
+        })?;
+    }
+    options.api_versions.clone_from(&capabilities.api_versions);
+    options.now = (context.time, 0);
+    options.randomness =
+        Randomness::Stable { seed: context.seed, scope: context.repository.cloud.metadata.name.clone() };
+    let asks_time = asks_time(&chart, &values);
+    let release = helm::render(&chart, &options, &values).map_err(|e| failed(&e))?;
+    Ok(Output { release, asks_time })
+}
+
+/// The chart's folder or archive in the tree.
+fn locate(context: &Context<'_>) -> Result<String, Problem> {
+    let Some(chart) = &context.app.app.spec.chart else {
+        return Err(context.app.problem(ProblemKind::MissingField, &["spec"], "the app has no chart"));
+    };
+    let problem =
+        |field: &str, kind, message: String| context.app.problem(kind, &["spec", "chart", field], message);
+    let exists =
+        |path: &str| context.tree.kind(path).map(|kind| kind.is_some()).map_err(|e| tree_problem(path, &e));
+    match (&chart.path, &chart.repository) {
+        (Some(_), Some(_)) => Err(problem(
+            "path",
+            ProblemKind::BadValue,
+            "spec.chart has both path and repository; keep one".to_owned(),
+        )),
+        (None, None) => Err(problem(
+            "name",
+            ProblemKind::MissingField,
+            "spec.chart needs path (a folder or archive of this repository) or repository (a URL)".to_owned(),
+        )),
+        (Some(path), None) => {
+            let found = clean(path).filter(|p| !p.is_empty());
+            match found {
+                Some(found) if exists(&found)? => Ok(found),
+                _ => Err(problem("path", ProblemKind::File, format!("spec.chart.path: there is no {path}"))),
+            }
+        }
+        (None, Some(repository)) => {
+            let name = chart.name.as_ref().unwrap_or(&context.app.app.metadata.name);
+            let mapped = context.repository.cloud.spec.chart_sources.get(repository);
+            let Some(folder) = mapped.filter(|m| !m.contains("://")) else {
+                let message = format!(
+                    "spec.chart.repository: fetching charts from {} is not supported by this version of retune",
+                    mapped.unwrap_or(repository)
+                );
+                let hint = format!(
+                    "put the chart into the repository and map {repository:?} to its folder in spec.chartSources of retune.yaml"
+                );
+                return Err(problem("repository", ProblemKind::Unsupported, message).hint(hint));
+            };
+            let version = version(context);
+            let folder = clean(folder).unwrap_or_default();
+            let mut candidates = vec![format!("{folder}/{name}")];
+            if let Some(version) = version {
+                candidates.insert(0, format!("{folder}/{name}-{version}.tgz"));
+                candidates.insert(1, format!("{folder}/{name}-{version}"));
+            }
+            for candidate in &candidates {
+                if exists(candidate)? {
+                    return Ok(candidate.clone());
+                }
+            }
+            let message = format!(
+                "the chart is not in the folder of spec.chartSources: looked for {}",
+                candidates.join(", ")
+            );
+            Err(problem("repository", ProblemKind::File, message))
+        }
+    }
+}
+
+/// The version that the app or `helm-chart-versions.yaml` pins.
+fn version<'a>(context: &'a Context<'_>) -> Option<&'a String> {
+    let chart = context.app.app.spec.chart.as_ref()?;
+    let name = chart.name.as_ref().unwrap_or(&context.app.app.metadata.name);
+    chart.version.as_ref().or_else(|| context.repository.chart_versions.get(name))
+}
+
+fn pinned(context: &Context<'_>, chart: &Chart, path: &str) -> Result<(), Problem> {
+    match version(context) {
+        Some(wanted) if wanted != chart.version() => {
+            let message = format!(
+                "version {wanted} is pinned, but the chart at {path} has version {}",
+                chart.version()
+            );
+            Err(context
+                .app
+                .problem(ProblemKind::Chart, &["spec", "chart"], message)
+                .hint("pin the version that is there, or put the pinned one there"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn merged_values(context: &Context<'_>) -> Result<Map<String, Value>, Vec<Problem>> {
+    let own = format!("helm-configs/{}", context.app.app.metadata.name);
+    let mut all = Map::new();
+    let mut problems = Vec::new();
+    let mut add = |tree: &dyn FileTree, file: &str| match read_values(tree, file) {
+        Ok(layer) => values::merge(&mut all, layer),
+        Err(problem) => problems.push(problem),
+    };
+    let lower = context.lower;
+    let mut layers: Vec<(&dyn FileTree, &str)> = vec![(lower, own.as_str()), (lower, GLOBAL)];
+    if let Some(upper) = context.upper {
+        layers.extend([(upper, GLOBAL), (upper, own.as_str())]);
+    }
+    for (tree, dir) in layers {
+        for file in yaml_files(tree, dir).map_err(|p| vec![p])? {
+            add(tree, &file);
+        }
+    }
+    let spec = context.app.app.spec.values.as_ref();
+    for (i, file) in spec.map(|v| v.files.as_slice()).unwrap_or_default().iter().enumerate() {
+        match clean(file) {
+            Some(path) => add(context.tree, &path),
+            None => {
+                let field = ["spec", "values", "files", &i.to_string()];
+                let message = format!("spec.values.files: {file:?} leaves the repository");
+                return Err(vec![context.app.problem(ProblemKind::BadValue, &field, message)]);
+            }
+        }
+    }
+    if let Some(Value::Object(inline)) = spec.map(|v| floats(&v.inline)) {
+        values::merge(&mut all, inline);
+    }
+    if problems.is_empty() { Ok(all) } else { Err(problems) }
+}
+
+/// Numbers as Helm has them after reading a file: `float64`.
+fn floats(value: &Value) -> Value {
+    match value {
+        Value::Number(n) => n.as_f64().map_or_else(|| value.clone(), Value::from),
+        Value::Array(list) => Value::Array(list.iter().map(floats).collect()),
+        Value::Object(map) => Value::Object(map.iter().map(|(k, v)| (k.clone(), floats(v))).collect()),
+        other => other.clone(),
+    }
+}
+
+fn yaml_files(tree: &dyn FileTree, dir: &str) -> Result<Vec<String>, Problem> {
+    let failed = |e| tree_problem(dir, &e);
+    if tree.kind(dir).map_err(failed)? != Some(EntryKind::Dir) {
+        return Ok(Vec::new());
+    }
+    let entries = tree.list(dir).map_err(failed)?;
+    let is_values =
+        |name: &str| !name.starts_with('.') && (name.ends_with(".yaml") || name.ends_with(".yml"));
+    Ok(entries
+        .into_iter()
+        .filter(|(name, kind)| *kind == EntryKind::File && is_values(name))
+        .map(|(name, _)| format!("{dir}/{name}"))
+        .collect())
+}
+
+fn read_values(tree: &dyn FileTree, file: &str) -> Result<Map<String, Value>, Problem> {
+    let bytes = tree.read(file).map_err(|e| tree_problem(file, &e))?;
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| Problem::new(ProblemKind::Syntax, file, "the file is not UTF-8 text"))?;
+    values::read_values(text).map_err(|reason| Problem::new(ProblemKind::Syntax, file, reason))
+}
+
+/// Whether some template action may use the time. It may say yes for nothing; then a new commit renders the app again.
+fn asks_time(chart: &Chart, values: &Map<String, Value>) -> bool {
+    static WORDS: OnceLock<Option<Regex>> = OnceLock::new();
+    let words = WORDS.get_or_init(|| {
+        Regex::new(r"(?s)\{\{[^}]*\b(now|ago|date|dateInZone|date_in_zone|htmlDate|htmlDateInZone|genCA\w*|genS\w+Cert\w*)\b").ok()
+    });
+    let Some(words) = words else { return true };
+    let in_chart =
+        |chart: &Chart| chart.templates.iter().chain(&chart.files).any(|f| words.is_match(&f.data));
+    fn any(chart: &Chart, test: &dyn Fn(&Chart) -> bool) -> bool {
+        test(chart) || chart.dependencies.iter().any(|d| any(d, test))
+    }
+    let text = |map: &Map<String, Value>| serde_json::to_vec(map).is_ok_and(|v| words.is_match(&v));
+    any(chart, &|c| in_chart(c) || text(&c.values)) || text(values)
+}
+
+fn chart_problem(context: &Context<'_>, path: &str, error: &helm::Error) -> Problem {
+    context.app.problem(ProblemKind::Chart, &["spec", "chart"], format!("chart {path}: {error}"))
+}
+
+/// The chart's manifests as documents; the file of each is its template.
+pub(super) fn documents(release: &Release) -> Result<Vec<Document>, Vec<Problem>> {
+    let (mut out, mut problems) = (Vec::new(), Vec::new());
+    for manifest in &release.manifests {
+        match manifests::parse(&manifest.source, manifest.text.as_bytes()) {
+            Ok(found) => out.extend(found.into_iter().map(|(value, origin, _)| (value, whole(origin), None))),
+            Err(found) => problems.extend(found),
+        }
+    }
+    if problems.is_empty() { Ok(out) } else { Err(problems) }
+}
+
+/// The chart's hooks and the files of its `crds/` folders: no kustomization sees them.
+pub(super) fn beside(release: &Release, skip_crds: bool) -> Result<Vec<Document>, Vec<Problem>> {
+    let (mut out, mut problems) = (Vec::new(), Vec::new());
+    for crd in release.crds.iter().filter(|_| !skip_crds) {
+        match manifests::parse(&crd.source, crd.text.as_bytes()) {
+            Ok(found) => out.extend(found.into_iter().map(|(value, origin, _)| (keep(value), origin, None))),
+            Err(found) => problems.extend(found),
+        }
+    }
+    for hook in &release.hooks {
+        let policies: Vec<HookDeletePolicy> = hook.delete_policies.iter().filter_map(|p| policy(p)).collect();
+        let meta = HookMeta {
+            events: hook.events.iter().map(|e| event(*e)).collect(),
+            weight: hook.weight,
+            delete_policies: if policies.is_empty() {
+                vec![HookDeletePolicy::BeforeHookCreation]
+            } else {
+                policies
+            },
+        };
+        match manifests::parse(&hook.source, hook.text.as_bytes()) {
+            Ok(found) => out.extend(
+                found.into_iter().map(|(value, origin, _)| (value, whole(origin), Some(meta.clone()))),
+            ),
+            Err(found) => problems.extend(found),
+        }
+    }
+    if problems.is_empty() { Ok(out) } else { Err(problems) }
+}
+
+/// A line of rendered text is no line of the template.
+fn whole(origin: Origin) -> Origin {
+    Origin { line: 0, ..origin }
+}
+
+/// What a chart's `crds/` bring is never pruned.
+fn keep(mut crd: Value) -> Value {
+    if let Some(Value::Object(metadata)) = crd.get_mut("metadata") {
+        let annotations = metadata.entry("annotations").or_insert_with(|| Value::Object(Map::new()));
+        if annotations.is_null() {
+            *annotations = Value::Object(Map::new());
+        }
+        if let Value::Object(annotations) = annotations {
+            annotations.entry("helm.sh/resource-policy").or_insert_with(|| Value::from("keep"));
+        }
+    }
+    crd
+}
+
+fn policy(word: &str) -> Option<HookDeletePolicy> {
+    match word {
+        "before-hook-creation" => Some(HookDeletePolicy::BeforeHookCreation),
+        "hook-succeeded" => Some(HookDeletePolicy::HookSucceeded),
+        "hook-failed" => Some(HookDeletePolicy::HookFailed),
+        _ => None,
+    }
+}
+
+fn event(event: helm::HookEvent) -> HookEvent {
+    match event {
+        helm::HookEvent::PreInstall => HookEvent::PreInstall,
+        helm::HookEvent::PostInstall => HookEvent::PostInstall,
+        helm::HookEvent::PreDelete => HookEvent::PreDelete,
+        helm::HookEvent::PostDelete => HookEvent::PostDelete,
+        helm::HookEvent::PreUpgrade => HookEvent::PreUpgrade,
+        helm::HookEvent::PostUpgrade => HookEvent::PostUpgrade,
+        helm::HookEvent::PreRollback => HookEvent::PreRollback,
+        helm::HookEvent::PostRollback => HookEvent::PostRollback,
+        helm::HookEvent::Test => HookEvent::Test,
+    }
+}
