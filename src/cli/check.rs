@@ -79,7 +79,8 @@ fn report(tree: &dyn FileTree, upstream: Option<&dyn FileTree>, profiles: &[Stri
         Err(problems) => return Report { problems, ..report },
     };
     let profiles = if profiles.is_empty() { &repository.cloud.spec.profiles } else { profiles };
-    let options = Options { threads: folder::threads(), ..Options::new(&Offline) };
+    let options =
+        Options { seed: Some(folder::PREVIEW_SEED), threads: folder::threads(), ..Options::new(&Offline) };
     for profile in profiles {
         match render_loaded(&composed, &repository, profile, &options) {
             Ok(cloud) => {

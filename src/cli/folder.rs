@@ -51,6 +51,9 @@ pub(super) fn print(problems: &[Problem], dir: Option<&Path>, ui: &mut Ui) -> Re
     Ok(())
 }
 
+/// What random text is derived from in a preview; never in a cluster.
+pub(super) const PREVIEW_SEED: [u8; 32] = *b"preview: not the key of a cloud!";
+
 /// How many apps may be rendered at the same time here.
 pub(super) fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)

@@ -48,6 +48,7 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
     };
     let upstream = args.upstream.open()?;
     let options = Options {
+        seed: Some(folder::PREVIEW_SEED),
         threads: folder::threads(),
         upstream: upstream.as_ref().map(|t| t as &dyn FileTree),
         ..Options::new(&Offline)

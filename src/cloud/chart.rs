@@ -5,9 +5,6 @@
 //! replace, `null` deletes a default. `.Release.IsInstall` is true and `.Release.Revision` 1 in every render, `now` is the commit's time
 //! (DESIGN §9).
 
-use std::sync::OnceLock;
-
-use regex::bytes::Regex;
 use serde_json::{Map, Value};
 
 use super::load::tree_problem;
@@ -16,6 +13,7 @@ use super::object::Origin;
 use super::problem::{Problem, ProblemKind};
 use super::rendered::{HookDeletePolicy, HookEvent, HookMeta};
 use super::sources::Context;
+use super::volatile;
 use crate::files::{EntryKind, FileTree, clean};
 use crate::helm::{self, Chart, KubeVersion, Randomness, Release, ReleaseOptions, values};
 
@@ -54,11 +52,18 @@ pub(super) fn render(context: &Context<'_>) -> Result<Output, Vec<Problem>> {
     }
     options.api_versions.clone_from(&capabilities.api_versions);
     options.now = (context.time, 0);
-    options.randomness =
-        Randomness::Stable { seed: context.seed, scope: context.repository.cloud.metadata.name.clone() };
-    let asks_time = asks_time(&chart, &values);
+    let text = serde_json::to_vec(&values).unwrap_or_default();
+    let asks = volatile::asks(&chart, &[&text]);
+    if asks.random && context.seed.is_none() {
+        let problem = context.app.problem(ProblemKind::Unsupported, &["spec", "chart"], volatile::NO_KEY);
+        return Err(one(problem));
+    }
+    options.randomness = Randomness::Stable {
+        seed: context.seed.unwrap_or_default(),
+        scope: context.repository.cloud.metadata.name.clone(),
+    };
     let release = helm::render(&chart, &options, &values).map_err(|e| failed(&e))?;
-    Ok(Output { release, asks_time })
+    Ok(Output { release, asks_time: asks.time })
 }
 
 /// The chart's folder or archive in the tree.
@@ -210,22 +215,6 @@ fn read_values(tree: &dyn FileTree, file: &str) -> Result<Map<String, Value>, Pr
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| Problem::new(ProblemKind::Syntax, file, "the file is not UTF-8 text"))?;
     values::read_values(text).map_err(|reason| Problem::new(ProblemKind::Syntax, file, reason))
-}
-
-/// Whether some template action may use the time. It may say yes for nothing; then a new commit renders the app again.
-fn asks_time(chart: &Chart, values: &Map<String, Value>) -> bool {
-    static WORDS: OnceLock<Option<Regex>> = OnceLock::new();
-    let words = WORDS.get_or_init(|| {
-        Regex::new(r"(?s)\{\{[^}]*\b(now|ago|date|dateInZone|date_in_zone|htmlDate|htmlDateInZone|genCA\w*|genS\w+Cert\w*)\b").ok()
-    });
-    let Some(words) = words else { return true };
-    let in_chart =
-        |chart: &Chart| chart.templates.iter().chain(&chart.files).any(|f| words.is_match(&f.data));
-    fn any(chart: &Chart, test: &dyn Fn(&Chart) -> bool) -> bool {
-        test(chart) || chart.dependencies.iter().any(|d| any(d, test))
-    }
-    let text = |map: &Map<String, Value>| serde_json::to_vec(map).is_ok_and(|v| words.is_match(&v));
-    any(chart, &|c| in_chart(c) || text(&c.values)) || text(values)
 }
 
 fn chart_problem(context: &Context<'_>, path: &str, error: &helm::Error) -> Problem {

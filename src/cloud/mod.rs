@@ -31,6 +31,7 @@ mod chart;
 mod manifests;
 mod record;
 mod sources;
+mod volatile;
 mod walk;
 
 pub use cache::Cache;

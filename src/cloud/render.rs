@@ -41,15 +41,16 @@ pub struct Options<'a> {
     pub threads: usize,
     /// The commit's time in seconds since 1970: what charts are told when they ask for the time.
     pub time: i64,
-    /// The per-cloud secret that charts' random text is derived from; all zero where nothing is applied.
-    pub seed: [u8; 32],
+    /// The per-cloud secret that charts' random text is derived from. Without it a chart that may draw random text is refused: it could
+    /// be guessed. Any value will do where nothing is applied.
+    pub seed: Option<[u8; 32]>,
 }
 
 impl<'a> Options<'a> {
     /// One app at a time, without cache and upstream.
     #[must_use]
     pub fn new(scopes: &'a dyn Scopes) -> Self {
-        Self { scopes, cache: None, upstream: None, threads: 1, time: 0, seed: [0; 32] }
+        Self { scopes, cache: None, upstream: None, threads: 1, time: 0, seed: None }
     }
 }
 
@@ -273,7 +274,7 @@ impl Job<'_> {
             "chartSources": cloud.chart_sources, "capabilities": cloud.capabilities,
             "chartVersions": spec.chart.as_ref().map(|_| &self.repository.chart_versions),
             "upstream": cloud.upstream,
-            "seed": spec.chart.as_ref().map(|_| Digest::of(&self.options.seed)),
+            "seed": self.options.seed.map(|seed| Digest::of(&seed)),
         });
         Digest::of_parts([app.app.metadata.name.as_str(), self.profile, &described.to_string()])
     }

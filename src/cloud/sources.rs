@@ -8,6 +8,7 @@ use super::load::{LoadedApp, Repository, tree_problem};
 use super::manifests::{self, Document};
 use super::object::Origin;
 use super::problem::{Problem, ProblemKind};
+use super::volatile::Inflate;
 use crate::files::{EntryKind, FileTree, clean};
 use crate::{kustomize, yaml};
 
@@ -22,7 +23,7 @@ pub(super) struct Context<'a> {
     /// The commit's time, in seconds since 1970.
     pub(super) time: i64,
     /// The secret that random text is derived from.
-    pub(super) seed: [u8; 32],
+    pub(super) seed: Option<[u8; 32]>,
     pub(super) repository: &'a Repository,
     pub(super) profile: &'a str,
     pub(super) app: &'a LoadedApp,
@@ -62,7 +63,10 @@ pub(super) fn render(context: &Context<'_>) -> Result<Rendered, Vec<Problem>> {
         return Ok(manifests::read(context.tree, &path)?.into());
     }
     match kustomization(context).map_err(one)? {
-        Some(path) => Ok(build(context.tree, &path)?.into()),
+        Some(path) => {
+            let (documents, asks_time) = build(context, context.tree, &path)?;
+            Ok(Rendered { documents, asks_time })
+        }
         None => {
             let name = &context.app.app.metadata.name;
             let message = format!(
@@ -85,12 +89,12 @@ fn with_chart(context: &Context<'_>) -> Result<Rendered, Vec<Problem>> {
     }
     let output = chart::render(context)?;
     let release = &output.release;
-    let mut documents = match kustomization(context).map_err(one)? {
-        None => chart::documents(release)?,
+    let (mut documents, asks_time) = match kustomization(context).map_err(one)? {
+        None => (chart::documents(release)?, false),
         Some(path) => {
             let text = release.manifest_without_hooks();
             let tree = AllYaml::new(context.tree, &path, text.clone());
-            let mut documents = build(&tree, &path)?;
+            let (mut documents, asks_time) = build(context, &tree, &path)?;
             if !tree.was_read() {
                 let message = "the chart's output is not used: no kustomization lists all.yaml";
                 let problem = Problem::new(ProblemKind::Kustomize, &path, message);
@@ -101,12 +105,12 @@ fn with_chart(context: &Context<'_>) -> Result<Rendered, Vec<Problem>> {
                     *origin = Origin { file: source.into(), line: 0 };
                 }
             }
-            documents
+            (documents, asks_time)
         }
     };
     let skip_crds = spec.chart.as_ref().is_some_and(|c| c.skip_crds);
     documents.extend(chart::beside(release, skip_crds)?);
-    Ok(Rendered { documents, asks_time: output.asks_time })
+    Ok(Rendered { documents, asks_time: asks_time || output.asks_time })
 }
 
 /// A path that a user wrote, as a path of the tree.
@@ -148,9 +152,26 @@ fn kustomization(context: &Context<'_>) -> Result<Option<String>, Problem> {
     }
 }
 
-/// Builds a kustomization; files outside of its own folder may be named, as long as they are in the repository.
-fn build(tree: &dyn FileTree, path: &str) -> Result<Vec<Document>, Vec<Problem>> {
-    let options = kustomize::Options::default();
+/// Builds a kustomization, and says whether a chart in it may have asked for the time. Files outside of its own folder are
+/// refused as kustomize does, unless they are in a base.
+fn build(
+    context: &Context<'_>,
+    tree: &dyn FileTree,
+    path: &str,
+) -> Result<(Vec<Document>, bool), Vec<Problem>> {
+    let cloud = &context.repository.cloud;
+    let capabilities = &cloud.spec.capabilities;
+    let helm = Inflate::new(context.seed, &cloud.metadata.name, context.time);
+    let options = kustomize::Options {
+        helm: kustomize::HelmOptions {
+            enabled: true,
+            engine: Some(&helm),
+            kube_version: capabilities.kube_version.as_deref().unwrap_or_default(),
+            api_versions: &capabilities.api_versions,
+            debug: false,
+        },
+        ..kustomize::Options::default()
+    };
     let built = kustomize::build(tree, path, &options).map_err(|e| vec![kustomize_problem(path, &e)])?;
     let mut documents = Vec::with_capacity(built.resources.len());
     for resource in built.resources.iter() {
@@ -162,7 +183,7 @@ fn build(tree: &dyn FileTree, path: &str) -> Result<Vec<Document>, Vec<Problem>>
         let value = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
         documents.push((value, Origin { file, line }, None));
     }
-    Ok(documents)
+    Ok((documents, helm.asked_time()))
 }
 
 fn kustomize_problem(path: &str, error: &kustomize::Error) -> Problem {

@@ -1,7 +1,7 @@
 //! Apps with charts: value layers, hooks, CRDs, pins, the kustomization over `all.yaml`, and what makes a chart render again.
 
 use retune::cloud::{Cache, HookDeletePolicy, HookEvent, Object, Offline, Options, RenderedCloud, render};
-use retune::files::MemTree;
+use retune::files::{FileTree as _, MemTree};
 
 use super::{edit, lines, tree};
 
@@ -187,9 +187,40 @@ fn random_text_comes_from_the_clouds_secret_and_stays() {
     let mut tree = cloud();
     edit(&mut tree, "charts/show/templates/cm.yaml", "data:\n", "data:\n  secret: {{ randAlphaNum 20 }}\n");
     let secret = |seed: u8, time: i64| {
-        data(&rendered(&tree, &Options { seed: [seed; 32], time, ..Options::new(&Offline) }), "secret")
+        data(&rendered(&tree, &Options { seed: Some([seed; 32]), time, ..Options::new(&Offline) }), "secret")
     };
     assert_eq!(secret(1, 1).len(), 20);
     assert_eq!(secret(1, 1), secret(1, 2));
     assert_ne!(secret(1, 1), secret(2, 1));
+    assert!(refused(&tree).contains("needs the cloud's key"), "{}", refused(&tree));
+}
+
+#[test]
+fn a_kustomization_inflates_a_chart_of_the_repository() {
+    let mut tree = cloud();
+    edit(
+        &mut tree,
+        "apps/show.yaml",
+        "  chart: {path: charts/show}\n  values:\n    files: [more.yaml]\n    inline: {e: inline, port: 8080}\n",
+        "",
+    );
+    let text = "helmCharts:\n- {name: show, releaseName: inflated, valuesInline: {port: 1}}\n";
+    tree.insert("kustomize/show/base/kustomization.yaml", text.as_bytes().to_vec());
+    for file in ["Chart.yaml", "values.yaml", "templates/cm.yaml"] {
+        let bytes = tree.read(&format!("charts/show/{file}")).unwrap();
+        tree.insert(&format!("kustomize/show/base/charts/show/{file}"), bytes);
+    }
+    let cache = Cache::default();
+    let options = |time| Options { cache: Some(&cache), time, ..Options::new(&Offline) };
+    let result = rendered(&tree, &options(1));
+    assert!(result.objects().any(|o| &*o.id.name == "inflated"));
+    assert_eq!(rendered(&tree, &options(2)).rendered, 0);
+    edit(
+        &mut tree,
+        "kustomize/show/base/charts/show/templates/cm.yaml",
+        "data:\n",
+        "data:\n  at: {{ now | unixEpoch | quote }}\n",
+    );
+    assert_eq!(rendered(&tree, &options(3)).rendered, 1);
+    assert_eq!(rendered(&tree, &options(4)).rendered, 1);
 }
