@@ -165,7 +165,7 @@ await "jsonpath={.status.syncedRevision}=$(git -C "$repo" rev-parse HEAD)" 60 "t
 
 step "7. What retune says"
 "$retune" status --cloud quickstart 2>&1 | sed 's/^/  /' || fail "retune status failed"
-"$retune" history --cloud quickstart 2>&1 | sed 's/^/  /' || fail "retune history failed"
+"$retune" history --cloud quickstart --state-dir "$home/state" 2>&1 | sed 's/^/  /' || fail "retune history failed"
 
 printf '\n%sThe tour took %s.%s\n' "$bold" "$(since "$started")" "$off"
 if [ $once = yes ]; then
@@ -183,6 +183,7 @@ It stays up until Ctrl-C. In another terminal:
   kubectl delete service memcached -n openstack           # it comes back
   cd $repo                                                # commit something
   retune diff --cloud quickstart
+  retune history --cloud quickstart --state-dir $home/state
   retune rollback HEAD~2 --pin --cloud quickstart; retune status --cloud quickstart; retune resume --cloud quickstart
   tail -f $home/retune.log
 END

@@ -35,7 +35,7 @@ pub(crate) fn run() -> Vec<Finding> {
     {
         findings.push(burst(&cloud, &proxy, name, mode));
     }
-    let twice = created_twice(&log.writes_to_managed(&cloud.user));
+    let twice = created_twice(&log, &cloud.namespace);
     findings.push(Finding {
         subject: "faults: created twice",
         bar: "0",
@@ -119,11 +119,16 @@ fn burst(cloud: &Cloud, proxy: &Proxy, name: &'static str, mode: Mode) -> Findin
     proxy.set(mode);
     let begun = Instant::now();
     let revision = commit(cloud, name);
-    std::thread::sleep(Duration::from_secs(20));
-    proxy.set(Mode::Pass);
-    let during = counted(proxy);
-    cloud.synced(&revision, LONG);
-    let synced = begun.elapsed().as_secs_f64();
+    let (during, synced) = std::thread::scope(|scope| {
+        let burst = scope.spawn(|| {
+            std::thread::sleep(Duration::from_secs(20));
+            proxy.set(Mode::Pass);
+            counted(proxy)
+        });
+        cloud.synced(&revision, LONG);
+        let synced = begun.elapsed().as_secs_f64();
+        (burst.join().expect("the burst ends"), synced)
+    });
     cloud.settled(Duration::from_secs(5), LONG);
     let right = with_value(cloud, name);
     let (requests, injected): (u64, u64) = (during.1 - before.1, during.2 - before.2);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::Finding;
 use crate::cloud::{Cloud, Shape, app_objects, config_map, documents, map_name, objects_path, tally};
 use crate::statistics::{Random, rounded, seed};
-use crate::support::{Request, control_plane};
+use crate::support::{AuditLog, control_plane};
 
 const SHAPE: Shape = Shape { apps: 6, maps: 40, deployments: 5 };
 const KILLS: usize = 50;
@@ -60,7 +60,7 @@ pub(crate) fn run() -> Vec<Finding> {
         .map(|(n, _)| n)
         .collect();
     let writes = log.writes_to_managed(&cloud.user);
-    let twice = created_twice(&writes);
+    let twice = created_twice(&log, &cloud.namespace);
     vec![Finding {
         subject: "killed at random moments",
         bar: "no orphan, nothing lost, converges, 0 duplicate creates, 50 kills",
@@ -126,11 +126,15 @@ fn live(cloud: &Cloud) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Objects that were created while they existed already, or created again without having been deleted.
-pub(crate) fn created_twice(writes: &[Request]) -> Vec<String> {
+/// Objects of a namespace that were created again without having been deleted, by whomever.
+pub(crate) fn created_twice(log: &AuditLog, namespace: &str) -> Vec<String> {
     let mut there: BTreeSet<(String, String)> = BTreeSet::new();
     let mut twice = Vec::new();
-    for write in writes {
+    for write in log
+        .requests()
+        .into_iter()
+        .filter(|r| r.is_write() && r.namespace == namespace && r.subresource.is_empty())
+    {
         let object = (write.resource.clone(), write.name.clone());
         if write.verb == "delete" && write.code < 300 {
             there.remove(&object);
