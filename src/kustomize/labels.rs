@@ -6,6 +6,7 @@
 use super::error::Error;
 use super::fieldspec::{self, Create};
 use super::resmap::ResMap;
+use super::resource::Resource;
 use super::share::{Shares, next_group};
 use super::transform::{Ctx, Transformer};
 use super::types::{FieldSpec, FsSlice, StringMap};
@@ -44,23 +45,29 @@ fn set_all(m: &mut ResMap, entries: &StringMap, specs: &FsSlice) -> Result<(), E
     if entries.is_empty() {
         return Ok(());
     }
+    // A field spec may name the annotations, which the original has wherever the build noted something.
+    let touches_notes = specs.iter().any(|s| s.path == "metadata/annotations" && !s.create);
     for at in 0..m.len() {
         m.edit_at(at, |res| {
-            let gvk = res.gvk();
-            let specs: Vec<&FieldSpec> = specs.iter().filter(|spec| fieldspec::is_for(spec, gvk)).collect();
-            let mut shares = Shares::default();
-            for (key, text) in entries {
-                let group = next_group();
-                for spec in &specs {
-                    fieldspec::apply_unchecked(&mut res.node, spec, Create::Mapping, &mut |node| {
-                        fieldspec::set_entry(node, key, text, group, &mut shares)
-                    })
-                    .map_err(|e| e.at(&res.file, 0))?;
-                }
-            }
-            shares.settle(&mut res.node);
-            Ok(())
+            if touches_notes { res.edit(|res| set(res, entries, specs)) } else { set(res, entries, specs) }
         })?;
     }
+    Ok(())
+}
+
+fn set(res: &mut Resource, entries: &StringMap, specs: &FsSlice) -> Result<(), Error> {
+    let gvk = res.gvk();
+    let specs: Vec<&FieldSpec> = specs.iter().filter(|spec| fieldspec::is_for(spec, gvk)).collect();
+    let mut shares = Shares::default();
+    for (key, text) in entries {
+        let group = next_group();
+        for spec in &specs {
+            fieldspec::apply_unchecked(&mut res.node, spec, Create::Mapping, &mut |node| {
+                fieldspec::set_entry(node, key, text, group, &mut shares)
+            })
+            .map_err(|e| e.at(&res.file, 0))?;
+        }
+    }
+    shares.settle(&mut res.node);
     Ok(())
 }

@@ -89,6 +89,18 @@ fn inline(out: &mut String, node: &Node, by: usize) {
 
 fn scalar(out: &mut String, scalar: &Scalar, by: usize) {
     let text = &*scalar.text;
+    // A text that is not what its type says gets the type in front.
+    let resolved = super::scalar::resolve(text);
+    let mark = match scalar.tag {
+        Tag::Int if resolved != Tag::Int => "!!int ",
+        Tag::Float if resolved != Tag::Float => "!!float ",
+        Tag::Bool if resolved != Tag::Bool => "!!bool ",
+        Tag::Null if resolved != Tag::Null => "!!null ",
+        Tag::Timestamp if resolved != Tag::Timestamp => "!!timestamp ",
+        Tag::Binary => "!!binary ",
+        _ => "",
+    };
+    out.push_str(mark);
     match style_of(scalar) {
         Style::Plain => out.push_str(text),
         Style::SingleQuoted => {
