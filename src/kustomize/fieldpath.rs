@@ -304,10 +304,10 @@ fn elements_matching(
         return Ok(count);
     }
     let Value::Sequence(list) = &mut node.value else { return Ok(0) };
-    let value = Node::scalar(super::scalar::resolve(pattern), pattern);
     list.push(if key.is_empty() {
-        value
+        Node::scalar(untyped(), pattern)
     } else {
+        let value = Node::scalar(super::scalar::resolve(pattern), pattern);
         Node::from(Value::Mapping(Mapping { entries: vec![Entry { key: Node::str(key), value }] }))
     });
     let count = run(node)?;

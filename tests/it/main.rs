@@ -5,6 +5,7 @@ mod cloud;
 mod controlplane;
 mod helm;
 mod kustomize;
+mod kustomize_fuzz;
 mod purity;
 #[cfg(feature = "syncer")]
 mod source;
