@@ -104,6 +104,8 @@ fn every_template_gives_what_go_gives() {
     let (language, helm) = (Rc::new(functions::language()), Rc::new(functions::helm()));
     let mut files = Vec::new();
     case_files(&fixtures(), &mut files);
+    // RETUNE_SHOW=1000 shows more of what differs.
+    let shown = std::env::var("RETUNE_SHOW").ok().and_then(|n| n.parse().ok()).unwrap_or(40);
     let (mut total, mut wrong, mut report) = (0, 0, String::new());
     for path in files {
         let name = path.strip_prefix(fixtures()).expect("below fixtures").display().to_string();
@@ -122,7 +124,7 @@ fn every_template_gives_what_go_gives() {
             let got = answer(&case, if case.helm { &helm } else { &language });
             if got != want {
                 wrong += 1;
-                if wrong <= 40 {
+                if wrong <= shown {
                     let _ = writeln!(report, "{name}:{line}: {}\n  want {want}\n  got  {got}", case.text);
                 }
             }
