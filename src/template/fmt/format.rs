@@ -172,7 +172,7 @@ impl Printer<'_> {
         let sign = if flags.space && sign == b'+' && !flags.plus { b' ' } else { sign };
         if number.starts_with(['I', 'N']) {
             let signless = number == "NaN" && !flags.space && !flags.plus;
-            if !(signless || sign == b'+' && !flags.plus) {
+            if !signless {
                 number.insert(0, char::from(sign));
             }
             return self.pad_without_zeros(number.as_bytes());

@@ -85,6 +85,14 @@ fn dig(_: &mut Exec, a: &[Value]) -> FuncResult {
     Ok(default.clone())
 }
 
+/// `deepCopy`. The original panics on nil.
+fn copy_of(v: &Value) -> FuncResult {
+    if matches!(v, Value::Nil) {
+        return Err("reflect: call of reflect.Value.Type on zero Value".into());
+    }
+    deep_copy(v, 0)
+}
+
 /// How deep a value may be that is copied.
 const DEEPEST: usize = 1_000;
 
@@ -142,8 +150,8 @@ pub(super) const TABLE: &[Entry] = &[
     ("pick", variadic(&[D, S], D), pick),
     ("omit", variadic(&[D, S], D), omit),
     ("dig", variadic(&[A], A), dig),
-    ("deepCopy", fixed(&[A], A), |_, a| deep_copy(&a[0], 0)),
-    ("mustDeepCopy", fixed(&[A], A), |_, a| deep_copy(&a[0], 0)),
+    ("deepCopy", fixed(&[A], A), |_, a| copy_of(&a[0])),
+    ("mustDeepCopy", fixed(&[A], A), |_, a| copy_of(&a[0])),
     ("merge", variadic(&[D, D], A), |_, a| merged(a, false, false)),
     ("mustMerge", variadic(&[D, D], A), |_, a| merged(a, false, true)),
     ("mergeOverwrite", variadic(&[D, D], A), |_, a| merged(a, true, false)),

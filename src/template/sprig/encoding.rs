@@ -5,10 +5,11 @@
 
 use super::args::{A, D, Entry, FuncResult, S, bytes, fixed, text};
 use super::json::{from_json, go_kind, to_json};
+use super::toml::{from_toml, to_toml};
 use crate::template::error::FuncError;
 use crate::template::types::Type;
 use crate::template::value::{Map, Value};
-use crate::yaml::emit::{Writer, natural_sort_by};
+use crate::yaml::emit::{Writer, natural_cmp_v3, natural_sort_by};
 use crate::yaml::{self, Limits, Node, Tag};
 use base64::Engine as _;
 use std::rc::Rc;
@@ -125,8 +126,20 @@ fn b32dec(src: &[u8]) -> Result<Vec<u8>, String> {
     Ok(out)
 }
 
+/// What go-yaml v3 writes with an indent of two: lists in maps are indented, long texts are not folded.
+fn to_yaml_pretty(v: &Value) -> Result<String, String> {
+    let mut out = String::new();
+    let mut w = Writer::new_v3_indented(&mut out);
+    push_yaml(v, &mut w, true, 0)?;
+    w.finish().map_err(|e| e.to_string())?;
+    if out.ends_with('\n') {
+        out.pop();
+    }
+    Ok(out)
+}
+
 /// A value into the YAML emitter, as it looks after `encoding/json`.
-fn push_yaml(v: &Value, w: &mut Writer<'_>, depth: usize) -> Result<(), String> {
+fn push_yaml(v: &Value, w: &mut Writer<'_>, pretty: bool, depth: usize) -> Result<(), String> {
     if depth > super::json::DEEPEST {
         return Err(super::json::too_deep());
     }
@@ -143,7 +156,7 @@ fn push_yaml(v: &Value, w: &mut Writer<'_>, depth: usize) -> Result<(), String> 
         Value::List(l) => {
             w.begin_seq();
             for item in l.items() {
-                push_yaml(item, w, depth + 1)?;
+                push_yaml(item, w, pretty, depth + 1)?;
             }
             w.end();
         }
@@ -151,19 +164,23 @@ fn push_yaml(v: &Value, w: &mut Writer<'_>, depth: usize) -> Result<(), String> 
         Value::Map(m) => {
             let entries = m.entries();
             let mut sorted: Vec<(&str, &Value)> = entries.iter().map(|(k, v)| (&**k, v)).collect();
-            natural_sort_by(&mut sorted, |(k, _)| k);
+            if pretty {
+                sorted.sort_by(|(a, _), (b, _)| natural_cmp_v3(a, b));
+            } else {
+                natural_sort_by(&mut sorted, |(k, _)| k);
+            }
             w.begin_map();
             for (key, value) in sorted {
                 w.key(key);
-                push_yaml(value, w, depth + 1)?;
+                push_yaml(value, w, pretty, depth + 1)?;
             }
             w.end();
         }
         Value::Object(o) => match (o.json(), o.underlying()) {
-            (Some(v), _) | (None, Some(v)) => push_yaml(&v, w, depth + 1)?,
+            (Some(v), _) | (None, Some(v)) => push_yaml(&v, w, pretty, depth + 1)?,
             (None, None) => {
                 let fields = o.fields().into_iter().map(|(k, v)| (k.into(), v)).collect();
-                push_yaml(&Value::typed_map(Type::DICT, fields), w, depth + 1)?;
+                push_yaml(&Value::typed_map(Type::DICT, fields), w, pretty, depth + 1)?;
             }
         },
         Value::Float32(_) | Value::Complex(..) | Value::Func(_) => {
@@ -180,7 +197,7 @@ fn push_yaml(v: &Value, w: &mut Writer<'_>, depth: usize) -> Result<(), String> 
 pub fn to_yaml(v: &Value) -> Result<String, String> {
     let mut out = String::new();
     let mut w = Writer::new(&mut out);
-    push_yaml(v, &mut w, 0)?;
+    push_yaml(v, &mut w, false, 0)?;
     w.finish().map_err(|e| e.to_string())?;
     if out.ends_with('\n') {
         out.pop();
@@ -258,8 +275,18 @@ pub(super) const TABLE: &[Entry] = &[
     ("b32dec", fixed(&[S], S), |_, a| ok_or_text(b32dec(bytes(&a[0])))),
     ("toYaml", fixed(&[A], S), |_, a| swallow(to_yaml(&a[0]))),
     ("mustToYaml", fixed(&[A], S), |_, a| {
-        or_fail(to_yaml(&a[0]).map_err(|e| format!("error marshaling into JSON: {e}")))
+        or_fail(to_yaml(&a[0]).map_err(|e| {
+            let of_yaml = e.starts_with("yaml: ");
+            if of_yaml { e } else { format!("error marshaling into JSON: {e}") }
+        }))
     }),
+    ("toYamlPretty", fixed(&[A], S), |_, a| swallow(to_yaml_pretty(&a[0]))),
+    ("toToml", fixed(&[A], S), |_, a| match &a[0] {
+        Value::Nil => or_fail(to_toml(&a[0])),
+        v => Ok(to_toml(v).unwrap_or_else(|e| e).into()),
+    }),
+    ("mustToToml", fixed(&[A], S), |_, a| or_fail(to_toml(&a[0]))),
+    ("fromToml", fixed(&[S], D), |_, a| Ok(from_toml(&text(&a[0])).unwrap_or_else(error_map))),
     ("fromYaml", fixed(&[S], D), |_, a| {
         let empty = || Value::typed_map(Type::DICT, Default::default());
         Ok(from_yaml(&text(&a[0]), "object", DICT_NAME).map_or_else(error_map, |v| v.unwrap_or_else(empty)))

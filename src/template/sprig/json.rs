@@ -54,6 +54,19 @@ impl Encoder<'_> {
         self.out.push_str(&quote(s, self.escape_html));
     }
 
+    /// A text that is not UTF-8: what does not decode is written as an escaped U+FFFD.
+    fn raw_string(&mut self, bytes: &[u8]) {
+        self.out.push('"');
+        for chunk in bytes.utf8_chunks() {
+            let quoted = quote(chunk.valid(), self.escape_html);
+            self.out.push_str(&quoted[1..quoted.len() - 1]);
+            for _ in chunk.invalid() {
+                self.out.push_str("\\ufffd");
+            }
+        }
+        self.out.push('"');
+    }
+
     fn list(&mut self, items: &[Value], depth: usize) -> Result<(), String> {
         self.out.push('[');
         for (i, item) in items.iter().enumerate() {
@@ -108,7 +121,7 @@ impl Encoder<'_> {
                 None => return Err(format!("json: unsupported value: {}", num::format_g(*f))),
             },
             Value::Str(s) => self.string(s),
-            Value::Raw(_) => self.string(&v.text().unwrap_or_default()),
+            Value::Raw(bytes) => self.raw_string(bytes),
             Value::Bytes(b) => {
                 use base64::Engine as _;
                 self.string(&base64::engine::general_purpose::STANDARD.encode(b));
@@ -201,7 +214,8 @@ impl Decoder<'_> {
 
     fn word(&mut self, word: &str) -> Result<(), String> {
         for want in word.chars() {
-            let c = self.next()?;
+            // At the end Go's scanner sees a blank.
+            let c = self.next().unwrap_or(' ');
             if c != want {
                 return Err(invalid(c, &format!("in literal {word} (expecting {want:?})")));
             }
@@ -274,13 +288,13 @@ impl Decoder<'_> {
         if self.peek() == Some('0') {
             self.at += 1;
         } else if digits(self) == 0 {
-            return Err(self.peek().map_or_else(|| END.to_owned(), |c| invalid(c, "in numeric literal")));
+            return Err(invalid(self.peek().unwrap_or(' '), "in numeric literal"));
         }
         if self.peek() == Some('.') {
             self.at += 1;
             if digits(self) == 0 {
                 let context = "after decimal point in numeric literal";
-                return Err(self.peek().map_or_else(|| END.to_owned(), |c| invalid(c, context)));
+                return Err(invalid(self.peek().unwrap_or(' '), context));
             }
         }
         if matches!(self.peek(), Some('e' | 'E')) {
@@ -290,7 +304,7 @@ impl Decoder<'_> {
             }
             if digits(self) == 0 {
                 let context = "in exponent of numeric literal";
-                return Err(self.peek().map_or_else(|| END.to_owned(), |c| invalid(c, context)));
+                return Err(invalid(self.peek().unwrap_or(' '), context));
             }
         }
         let text = &self.source[start..self.at];
@@ -306,7 +320,7 @@ impl Decoder<'_> {
         loop {
             match self.next()? {
                 '"' => return Ok(out),
-                '\\' => match self.next()? {
+                '\\' => match self.next().unwrap_or(' ') {
                     'u' => out.push(self.unicode()?),
                     'b' => out.push('\u{8}'),
                     'f' => out.push('\u{c}'),
@@ -343,7 +357,7 @@ impl Decoder<'_> {
     fn hex(&mut self) -> Result<u32, String> {
         let mut n = 0;
         for _ in 0..4 {
-            let c = self.next()?;
+            let c = self.next().unwrap_or(' ');
             let d = c.to_digit(16).ok_or_else(|| invalid(c, "in \\u hexadecimal character escape"))?;
             n = n * 16 + d;
         }

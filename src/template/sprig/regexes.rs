@@ -103,6 +103,7 @@ pub(crate) fn compile(pattern: &str) -> Result<Regex, FuncError> {
         if let Some(found) = kept.get(pattern) {
             return Ok(found.clone());
         }
+        super::regex_syntax::check(pattern)?;
         let compiled = Regex::new(&translate(pattern)).map_err(|e| {
             let all = e.to_string();
             let why = all.lines().last().unwrap_or("").trim().trim_start_matches("error: ");

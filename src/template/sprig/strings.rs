@@ -13,7 +13,9 @@ use crate::template::value::{Entries, Value};
 /// Go's bounds panic for `s[low:high]`.
 fn out_of_range(low: i64, high: i64, len: usize) -> String {
     let len = i64::try_from(len).unwrap_or(i64::MAX);
-    if high < 0 || high > len {
+    if high < 0 {
+        format!("runtime error: slice bounds out of range [:{high}]")
+    } else if high > len {
         format!("runtime error: slice bounds out of range [:{high}] with length {len}")
     } else if low < 0 {
         format!("runtime error: slice bounds out of range [{low}:]")
@@ -202,7 +204,9 @@ pub(super) const TABLE: &[Entry] = &[
         Ok(bytes(&a[1]).strip_prefix(bytes(&a[0])).map_or_else(|| a[1].clone(), Value::from_bytes))
     }),
     ("nospace", fixed(&[S], S), |_, a| {
-        Ok(text(&a[0]).chars().filter(|c| !is_space(*c)).collect::<String>().into())
+        // goutils goes byte by byte and takes each for a character: what is not ASCII comes out mangled.
+        let chars = bytes(&a[0]).iter().map(|&b| char::from(b));
+        Ok(chars.filter(|c| !is_space(*c)).collect::<String>().into())
     }),
     ("upper", fixed(&[S], S), |_, a| {
         Ok(text(&a[0]).chars().map(super::words::upper).collect::<String>().into())
