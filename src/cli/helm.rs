@@ -99,9 +99,7 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
 }
 
 fn template(args: Template, ui: &mut Ui) -> Result<Exit, CommandError> {
-    let randomness = Randomness::Random { entropy: entropy()? };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(CommandError::internal)?;
-    let now = (i64::try_from(now.as_secs()).unwrap_or(i64::MAX), now.subsec_nanos());
+    let (randomness, now) = randomness_and_now()?;
     let (name, chart) = match args.name_and_chart.as_slice() {
         [name, chart] => {
             if args.generate_name {
@@ -194,13 +192,15 @@ fn text(path: &str) -> Result<String, CommandError> {
     String::from_utf8(bytes).map_err(|e| CommandError::user(format!("{path}: not UTF-8: {e}")))
 }
 
-/// 32 random bytes for the functions that draw.
-fn entropy() -> Result<[u8; 32], CommandError> {
-    let mut bytes = [0; 32];
+/// New random numbers and the time, for templates that ask for them.
+pub(super) fn randomness_and_now() -> Result<(Randomness, (i64, u32)), CommandError> {
+    let mut entropy = [0; 32];
     fs::File::open("/dev/urandom")
-        .and_then(|mut f| f.read_exact(&mut bytes))
+        .and_then(|mut f| f.read_exact(&mut entropy))
         .map_err(|e| CommandError::internal(format!("/dev/urandom: {e}")))?;
-    Ok(bytes)
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(CommandError::internal)?;
+    let now = (i64::try_from(now.as_secs()).unwrap_or(i64::MAX), now.subsec_nanos());
+    Ok((Randomness::Random { entropy }, now))
 }
 
 /// A folder whose links are followed by the operating system.

@@ -49,6 +49,12 @@ fn translate(pattern: &str) -> String {
                 'S' => out.push_str("[^\\t\\n\\x0C\\r ]"),
                 'b' if class == 0 => out.push_str("(?-u:\\b)"),
                 'B' if class == 0 => out.push_str("(?-u:\\B)"),
+                'p' | 'P' | 'x' if rest.starts_with('{') => {
+                    let end = rest.find('}').map_or(rest.len(), |n| n + 1);
+                    out.extend(['\\', e]);
+                    out.push_str(&rest[..end]);
+                    rest = &rest[end..];
+                }
                 other => out.extend(['\\', other]),
             }
             // After a class such as \w a dash is itself, not the start of a range: `[\w-\.]`.
@@ -88,6 +94,8 @@ fn translate(pattern: &str) -> String {
                 class = 0;
                 out.push(']');
             }
+            // A brace that starts no repetition is itself: `${[^}]+}`.
+            '{' if class == 0 && !is_repetition(rest) => out.push_str("\\{"),
             // Set operations of the crate that Go does not have.
             '&' | '~' if class > 0 => out.extend(['\\', c]),
             '-' if class > 0 && rest.starts_with('-') => out.push_str("\\-"),
@@ -95,6 +103,17 @@ fn translate(pattern: &str) -> String {
         }
     }
     out
+}
+
+/// What follows `{` in `{2}`, `{2,}`, `{2,5}`.
+fn is_repetition(rest: &str) -> bool {
+    let digits = |s: &str| s.bytes().take_while(u8::is_ascii_digit).count();
+    let first = digits(rest);
+    let mut rest = &rest[first..];
+    if let Some(after) = rest.strip_prefix(',') {
+        rest = &after[digits(after)..];
+    }
+    first > 0 && rest.starts_with('}')
 }
 
 /// A compiled pattern with Go's meaning.
