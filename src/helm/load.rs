@@ -37,11 +37,10 @@ impl Chart {
             Some(EntryKind::Dir) => {
                 let files = read_folder(tree, path)?;
                 if !files.iter().any(|(name, _)| name == "Chart.yaml") {
-                    return Err(Error::Chart(format!(
-                        "{path}: Chart.yaml file is missing: name a folder that holds a chart"
-                    )));
+                    let why = "Chart.yaml file is missing: name a folder that holds a chart";
+                    return Err(Error::Chart(at(path, why)));
                 }
-                from_files(files, 0).map_err(|e| Error::Chart(format!("{path}: {e}")))
+                from_files(files, 0).map_err(|e| Error::Chart(at(path, &e)))
             }
             Some(EntryKind::File) => {
                 let bytes = tree.read(path).map_err(|e| Error::Tree(e.to_string()))?;
@@ -90,6 +89,11 @@ impl Chart {
         }
         Ok(chart)
     }
+}
+
+/// A message with the chart's path before it, unless the chart is the tree's root.
+fn at(path: &str, message: &str) -> String {
+    if path.is_empty() { message.to_owned() } else { format!("{path}: {message}") }
 }
 
 /// The files of a chart's folder in Helm's walking order: names of a folder sorted, folders entered where they stand.
