@@ -46,7 +46,8 @@ impl Helm for NativeHelm {
             text => KubeVersion::parse(text).map_err(|e| wrong(e.to_string()))?,
         };
         let name = match (entry.release_name.as_str(), entry.name_template.as_str()) {
-            ("", "") => format!("{}-{}", entry.name, self.now.0),
+            // `helm template --generate-name` calls every release so.
+            ("", "") => "release-name".to_owned(),
             ("", text) => helm::name_from_template(text, &self.randomness, self.now)
                 .map_err(|e| wrong(e.to_string()))?,
             (name, _) => name.to_owned(),
