@@ -70,3 +70,66 @@ impl Helm for NativeHelm {
         release.to_template_output(&output).map_err(|e| wrong(e.to_string()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::MemTree;
+    use crate::kustomize::{self, HelmOptions, Options};
+
+    fn tree(kustomization: &str) -> MemTree {
+        [
+            ("kustomization.yaml", kustomization),
+            ("charts/c/Chart.yaml", "apiVersion: v2\nname: c\nversion: 1.0.0\n"),
+            ("charts/c/values.yaml", "a: 1\nb: {c: d}\n"),
+            (
+                "charts/c/templates/a.yaml",
+                "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}\n  namespace: {{ \
+                 .Release.Namespace }}\ndata:\n  a: \"{{ .Values.a }}\"\n  b: {{ .Values.b | toJson | quote }}\n",
+            ),
+        ]
+        .into_iter()
+        .map(|(path, text)| (path, text.as_bytes().to_vec()))
+        .collect()
+    }
+
+    fn build(kustomization: &str, enabled: bool) -> Result<String, Error> {
+        let engine = NativeHelm {
+            randomness: Randomness::Stable { seed: [0; 32], scope: String::new() },
+            now: (7, 0),
+        };
+        let helm = HelmOptions { enabled, engine: Some(&engine), ..HelmOptions::default() };
+        let options = Options { helm, ..Options::default() };
+        kustomize::build(&tree(kustomization), "", &options)?.to_yaml()
+    }
+
+    #[test]
+    fn inline_values_win_over_the_charts_and_the_namespace_is_helms() {
+        let text =
+            "namespace: x\nnamePrefix: p-\nhelmCharts:\n- {name: c, releaseName: r, valuesInline: {a: 5}}\n";
+        let want = "apiVersion: v1\ndata:\n  a: \"5\"\n  b: '{\"c\":\"d\"}'\nkind: ConfigMap\nmetadata:\n  name: p-r\n  \
+                    namespace: x\n";
+        assert_eq!(build(text, true).unwrap(), want);
+    }
+
+    #[test]
+    fn with_merge_the_values_file_wins() {
+        let text =
+            "helmCharts:\n- {name: c, releaseName: r, valuesMerge: merge, valuesInline: {a: 5, b: {e: f}}}\n";
+        let printed = build(text, true).unwrap();
+        assert!(printed.contains("a: \"1\"") && printed.contains("\"e\":\"f\""), "{printed}");
+    }
+
+    #[test]
+    fn a_chart_that_is_not_in_the_tree_is_an_error_with_its_line() {
+        let text = "helmCharts:\n- {name: d, repo: 'https://example.com', version: 1.0.0, releaseName: r, valuesInline: {a: 1}, valuesMerge: replace}\n";
+        let e = build(text, true).unwrap_err();
+        assert!(e.to_string().contains("kustomization.yaml:2: chart d"), "{e}");
+    }
+
+    #[test]
+    fn charts_need_to_be_allowed() {
+        let e = build("helmCharts:\n- {name: c}\n", false).unwrap_err();
+        assert_eq!(e.to_string(), "kustomization.yaml:2: must specify --enable-helm");
+    }
+}

@@ -9,6 +9,7 @@ use super::error::{Context, Error};
 use super::fieldspec::{self, Create};
 use super::goregex;
 use super::resmap::ResMap;
+use super::resource::Resource;
 use super::share::Shares;
 use super::transform::{Ctx, Transformer};
 use super::types::{FsSlice, Image};
@@ -24,28 +25,36 @@ pub struct Images {
 }
 
 impl Transformer for Images {
+    fn transform(&self, m: &mut ResMap, ctx: &Ctx<'_>) -> Result<(), Error> {
+        Series(vec![self.clone()]).transform(m, ctx)
+    }
+}
+
+/// Several entries in order, applied to one resource after the other: entries never look at other resources, so the
+/// result is that of one transformer after the other.
+#[derive(Debug, Clone, Default)]
+pub struct Series(pub Vec<Images>);
+
+impl Transformer for Series {
     fn transform(&self, m: &mut ResMap, _: &Ctx<'_>) -> Result<(), Error> {
-        let matcher = Matcher::new(&self.image.name)?;
+        let entries = self.0.iter().map(|entry| Ok((entry, Matcher::new(&entry.image.name)?)));
+        let entries: Vec<(&Images, Matcher)> = entries.collect::<Result<_, Error>>()?;
+        let specs: FsSlice = self.0.iter().flat_map(|entry| &entry.field_specs).cloned().collect();
         for at in 0..m.len() {
-            let res = m.get(at);
-            if res.kind() == "CustomResourceDefinition" {
+            if m.get(at).kind() == "CustomResourceDefinition" {
                 continue;
             }
-            m.edit_at(at, |res| {
-                let gvk = res.gvk().to_gvk();
-                let mut shares = Shares::default();
-                let mut update = |node: &mut Node| self.update(node, &matcher, &mut shares);
-                let done = walk(&mut res.node, &mut update);
-                done.and_then(|()| {
-                    self.field_specs.iter().try_for_each(|spec| {
-                        fieldspec::apply(&mut res.node, gvk.view(), spec, Create::Never, &mut update)
-                    })
-                })
-                .map_err(|e| e.at(&res.file, 0))?;
-                shares.settle(&mut res.node);
+            m.edit_fields_at(at, &specs, |res| {
+                for (entry, matcher) in &entries {
+                    let met =
+                        entry.apply(res, matcher).context(|| format!("images of {}", entry.image.name))?;
+                    if !met {
+                        // Where one entry meets no image, the others with the same fields meet none either.
+                        break;
+                    }
+                }
                 Ok::<(), Error>(())
-            })
-            .context(|| format!("images of {}", self.image.name))?;
+            })?;
         }
         Ok(())
     }
@@ -78,6 +87,26 @@ fn walk(node: &mut Node, update: &mut dyn FnMut(&mut Node) -> Result<(), Error>)
 }
 
 impl Images {
+    /// Applies the entry to one resource; whether there was any image to look at.
+    fn apply(&self, res: &mut Resource, matcher: &Matcher) -> Result<bool, Error> {
+        let gvk = res.gvk().to_gvk();
+        let mut shares = Shares::default();
+        let mut met = false;
+        let mut update = |node: &mut Node| {
+            met = true;
+            self.update(node, matcher, &mut shares)
+        };
+        let done = walk(&mut res.node, &mut update);
+        done.and_then(|()| {
+            self.field_specs.iter().try_for_each(|spec| {
+                fieldspec::apply(&mut res.node, gvk.view(), spec, Create::Never, &mut update)
+            })
+        })
+        .map_err(|e| e.at(&res.file, 0))?;
+        shares.settle(&mut res.node);
+        Ok(met)
+    }
+
     fn update(&self, node: &mut Node, matcher: &Matcher, shares: &mut Shares) -> Result<(), Error> {
         let Some(text) = node.text() else { return Err(fieldspec::wrong_kind("ScalarNode", node)) };
         if !matcher.matches(text) {

@@ -48,9 +48,11 @@ fn set_all(m: &mut ResMap, entries: &StringMap, specs: &FsSlice) -> Result<(), E
     // A field spec may name the annotations, which the original has wherever the build noted something.
     let touches_notes = specs.iter().any(|s| s.path == "metadata/annotations" && !s.create);
     for at in 0..m.len() {
-        m.edit_at(at, |res| {
-            if touches_notes { res.edit(|res| set(res, entries, specs)) } else { set(res, entries, specs) }
-        })?;
+        if touches_notes {
+            m.edit_at(at, |res| res.edit(|res| set(res, entries, specs)))?;
+        } else {
+            m.edit_fields_at(at, specs, |res| set(res, entries, specs))?;
+        }
     }
     Ok(())
 }

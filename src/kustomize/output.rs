@@ -89,3 +89,42 @@ pub fn files(m: &ResMap) -> Result<Vec<(String, String)>, Error> {
     }
     Ok(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::MemTree;
+    use crate::kustomize::{Options, build};
+
+    fn built(resources: &str) -> ResMap {
+        let files = [("kustomization.yaml", "resources: [r.yaml]\n"), ("r.yaml", resources)];
+        let tree: MemTree = files.into_iter().map(|(p, t)| (p, t.as_bytes().to_vec())).collect();
+        build(&tree, "", &Options::default()).unwrap().resources
+    }
+
+    #[test]
+    fn file_names_have_the_namespace_only_if_there_are_several() {
+        let object = |namespace: &str| {
+            format!("apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: A, namespace: {namespace}}}\n")
+        };
+        let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: x}\n";
+        let names = |text: &str| files(&built(text)).unwrap().into_iter().map(|f| f.0).collect::<Vec<_>>();
+        assert_eq!(
+            names(&format!("{}---\n{namespace}", object("x"))),
+            ["v1_namespace_x.yaml", "apps_v1_deployment_a.yaml"]
+        );
+        assert_eq!(
+            names(&format!("{}---\n{}", object("x"), object("y"))),
+            ["x_apps_v1_deployment_a.yaml", "y_apps_v1_deployment_a.yaml"]
+        );
+    }
+
+    #[test]
+    fn annotations_become_strings_and_internal_ones_go() {
+        let map = built(
+            "kind: A\nmetadata:\n  name: x\n  annotations: {k: 1, config.kubernetes.io/path: a.yaml, \
+             config.kubernetes.io/origin: b}\n",
+        );
+        assert_eq!(stream(&map).unwrap(), "kind: A\nmetadata:\n  annotations:\n    k: \"1\"\n  name: x\n");
+    }
+}

@@ -3,7 +3,7 @@
 use super::accumulate::Target;
 use super::config::{Config, merge_all, merge_one};
 use super::error::Error;
-use super::image::Images;
+use super::image::{Images, Series};
 use super::labels::{Annotations, Labels};
 use super::name::{Affix, End};
 use super::namespace::Namespace;
@@ -82,9 +82,15 @@ pub(super) fn builtins(target: &Target<'_>, config: &Config) -> Result<Vec<Step>
         let replicas = Replicas { replica: replica.clone(), field_specs: config.replicas.clone() };
         add("ReplicaCountTransformer", 0, Box::new(replicas));
     }
+    let mut images = Vec::new();
     for image in &k.images {
-        let images = Images { image: image.clone(), field_specs: config.images.clone() };
-        add("ImageTagTransformer", 0, Box::new(images));
+        images.push(Images { image: image.clone(), field_specs: config.images.clone() });
+    }
+    if target.origin.is_none() && !images.is_empty() {
+        add("ImageTagTransformer", 0, Box::new(Series(images)));
+    } else {
+        // Every entry is noted on the resources as a transformation of its own.
+        images.into_iter().for_each(|entry| add("ImageTagTransformer", 0, Box::new(entry)));
     }
     if !k.replacements.is_empty() {
         let replacements = Replacements { replacements: k.replacements.clone() };

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use super::error::Error;
 use super::gvk::{BuildFnv, IdView};
 use super::resource::{Behavior, Resource};
-use super::types::StringMap;
+use super::types::{FieldSpec, StringMap};
 use crate::yaml::Node;
 
 /// The resources of a layer in order.
@@ -115,6 +115,23 @@ impl ResMap {
             }
             index.add(at, res);
         }
+        out
+    }
+
+    /// [`ResMap::edit_at`] for changes that the field specs confine to fields outside of the identity: the index is not
+    /// asked. Field specs that do lead to the identity fall back to [`ResMap::edit_at`].
+    pub fn edit_fields_at<R>(
+        &mut self,
+        at: usize,
+        specs: &[FieldSpec],
+        change: impl FnOnce(&mut Resource) -> R,
+    ) -> R {
+        if specs.iter().any(leads_to_identity) {
+            return self.edit_at(at, change);
+        }
+        let res = &mut self.list[at];
+        let out = change(res);
+        self.may_hold_empties |= res.is_empty();
         out
     }
 
@@ -271,6 +288,16 @@ impl<'a> IntoIterator for &'a ResMap {
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
+    }
+}
+
+/// Whether a field spec may write to what names an object.
+fn leads_to_identity(spec: &FieldSpec) -> bool {
+    let path = spec.path.trim_start_matches('/');
+    match path.split_once('/') {
+        Some(("metadata", rest)) => rest.starts_with("name"),
+        Some(_) => false,
+        None => matches!(path, "" | "apiVersion" | "kind" | "metadata"),
     }
 }
 
