@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::cloud::ObjectId;
+use crate::plan::hooks::When;
 use crate::plan::order::{PHASES, Phase};
 use crate::plan::{Action, AppPlan, Plan, Verb};
 
@@ -29,8 +30,12 @@ pub enum State {
     Recording,
     /// The inventory knows its additions; the first phase may begin.
     Recorded,
+    /// Its hooks that come before are run.
+    PreHooks,
     /// Objects of this phase are being applied.
     Applying(Phase),
+    /// Everything is applied; its hooks that come after are run.
+    PostHooks,
     /// Everything is applied; waits until its objects are ready.
     Settling,
     /// What Git has no more is being deleted.
@@ -52,6 +57,8 @@ pub struct AppRun {
     pub outstanding: HashSet<ObjectId>,
     /// Objects that failed for good, with the message.
     pub failed: BTreeMap<ObjectId, String>,
+    /// Its hooks have been ordered and not reported yet.
+    pub hooks_running: bool,
 }
 
 /// What to start.
@@ -65,7 +72,9 @@ pub enum Order {
     Delete(Box<Action>),
     /// Forget this object.
     Release(ObjectId),
-    /// The app's objects are all applied.
+    /// Run the app's due hooks, then tell [`Run::hooks_done`] or [`Run::hooks_failed`].
+    Hooks(Arc<str>, When),
+    /// The app's objects are all applied and its hooks done.
     AppApplied(Arc<str>),
     /// The app is ready; its deletions follow.
     AppReady(Arc<str>),
@@ -93,6 +102,7 @@ impl Run {
                 state: State::Waiting,
                 outstanding: HashSet::new(),
                 failed: BTreeMap::new(),
+                hooks_running: false,
             });
         }
         run
@@ -134,6 +144,27 @@ impl Run {
         {
             app.state = State::Recorded;
         }
+    }
+
+    /// The hooks that were ordered have all succeeded.
+    pub fn hooks_done(&mut self, app: &str) {
+        if let Some(app) = self.index.get(app).map(|i| &mut self.apps[*i]) {
+            app.hooks_running = false;
+        }
+    }
+
+    /// A hook failed.
+    pub fn hooks_failed(&mut self, app: &str, id: &ObjectId, message: String) {
+        if let Some(app) = self.index.get(app).map(|i| &mut self.apps[*i]) {
+            app.hooks_running = false;
+            app.failed.insert(id.clone(), message);
+        }
+    }
+
+    /// Whether everything of an app is applied and its hooks are done (true for an app that the run does not know).
+    #[must_use]
+    pub fn is_app_applied(&self, app: &str) -> bool {
+        self.app(app).is_none_or(|a| matches!(a.state, State::Settling | State::Pruning | State::Done))
     }
 
     /// An object is as the plan wants it (applied, or deleted). Gives back the app's index if it was this run's business.
@@ -195,22 +226,45 @@ impl Run {
                 app.state = State::Settling;
             }
             State::Waiting => {
-                if app.plan.applies.is_empty() {
+                if app.plan.applies.is_empty() && app.plan.hooks.is_empty() {
                     app.state = State::Settling;
                     return true;
                 }
-                if app.plan.depends_on.iter().any(|d| ready(d) != Readiness::Ready) {
+                let depends_on = app.plan.depends_on.clone();
+                if depends_on.iter().any(|d| !self.is_app_applied(d) || ready(d) != Readiness::Ready) {
                     return false;
                 }
+                let app = &mut self.apps[index];
                 if app.plan.applies.iter().any(|a| matches!(a.verb, Verb::Create | Verb::Adopt)) {
                     app.state = State::Recording;
                     orders.push(Order::Record(Arc::clone(&app.plan.app)));
                     return false;
                 }
-                return self.begin_phase(index, Phase::Namespace, orders);
+                app.state = State::Recorded;
             }
             State::Recording => return false,
-            State::Recorded => return self.begin_phase(index, Phase::Namespace, orders),
+            State::Recorded => {
+                if app.plan.hooks.iter().any(|h| h.when == When::Pre) {
+                    app.state = State::PreHooks;
+                    app.hooks_running = true;
+                    orders.push(Order::Hooks(Arc::clone(&app.plan.app), When::Pre));
+                    return false;
+                }
+                return self.begin_phase(index, Phase::Namespace, orders);
+            }
+            State::PreHooks | State::PostHooks => {
+                if app.hooks_running {
+                    return false;
+                }
+                if !app.failed.is_empty() {
+                    app.state = State::Failed;
+                } else if app.state == State::PreHooks {
+                    return self.begin_phase(index, Phase::Namespace, orders);
+                } else {
+                    app.state = State::Settling;
+                    orders.push(Order::AppApplied(Arc::clone(&app.plan.app)));
+                }
+            }
             State::Applying(phase) => {
                 if !app.outstanding.is_empty() {
                     return false;
@@ -226,10 +280,7 @@ impl Run {
                 }
                 match PHASES.iter().find(|p| **p > phase) {
                     Some(next) => return self.begin_phase(index, *next, orders),
-                    None => {
-                        app.state = State::Settling;
-                        orders.push(Order::AppApplied(Arc::clone(&app.plan.app)));
-                    }
+                    None => return self.all_applied(index, orders),
                 }
             }
             State::Settling => {
@@ -262,13 +313,25 @@ impl Run {
         true
     }
 
+    /// The objects are applied: the hooks that come after, or readiness. Whether the app moved on by itself.
+    fn all_applied(&mut self, index: usize, orders: &mut Vec<Order>) -> bool {
+        let app = &mut self.apps[index];
+        if app.plan.hooks.iter().any(|h| h.when == When::Post) {
+            app.state = State::PostHooks;
+            app.hooks_running = true;
+            orders.push(Order::Hooks(Arc::clone(&app.plan.app), When::Post));
+            return false;
+        }
+        app.state = State::Settling;
+        orders.push(Order::AppApplied(Arc::clone(&app.plan.app)));
+        true
+    }
+
     fn begin_phase(&mut self, index: usize, phase: Phase, orders: &mut Vec<Order>) -> bool {
         let app = &mut self.apps[index];
         // The first phase that has anything in it.
         let Some(phase) = app.plan.applies.iter().map(|a| a.phase).filter(|p| *p >= phase).min() else {
-            app.state = State::Settling;
-            orders.push(Order::AppApplied(Arc::clone(&app.plan.app)));
-            return true;
+            return self.all_applied(index, orders);
         };
         app.state = State::Applying(phase);
         for action in app.plan.applies.iter().filter(|a| a.phase == phase) {
@@ -292,7 +355,7 @@ mod tests {
 
     fn app(name: &str, depends_on: &[&str], applies: Vec<Action>, prunes: Vec<Action>) -> AppPlan {
         let depends_on = depends_on.iter().map(|d| Arc::from(*d)).collect();
-        AppPlan { app: name.into(), depends_on, applies, prunes, removed: false, pending: Vec::new() }
+        AppPlan { app: name.into(), depends_on, applies, hooks: Vec::new(), prunes, removed: false, pending: Vec::new() }
     }
 
     fn plan(apps: Vec<AppPlan>) -> Plan {
@@ -308,6 +371,7 @@ mod tests {
                 Order::Delete(action) => format!("delete {}", action.id.name),
                 Order::Release(id) => format!("release {}", id.name),
                 Order::AppApplied(app) => format!("applied {app}"),
+                Order::Hooks(app, when) => format!("hooks {app} {when:?}"),
                 Order::AppReady(app) => format!("ready {app}"),
             })
             .collect()
@@ -377,6 +441,29 @@ mod tests {
         assert!(run.advance(NOT_READY, ESTABLISHED).is_empty());
         assert_eq!(run.app("a").unwrap().state, State::Failed);
         assert_eq!(run.app("b").unwrap().state, State::Applying(Phase::Prerequisite));
+    }
+
+    #[test]
+    fn hooks_frame_the_apply_and_dependants_wait_for_them() {
+        use crate::plan::hooks::DueHook;
+        let hook = |name: &str, when| DueHook {
+            id: ObjectId::new("batch", "Job", Some("n"), name),
+            when,
+            digest: name.into(),
+            weight: 0,
+        };
+        let applies = vec![action("ConfigMap", "", "map", Verb::Update)];
+        let mut one = app("one", &[], applies.clone(), vec![]);
+        one.hooks = vec![hook("before", When::Pre), hook("after", When::Post)];
+        let two = app("two", &["one"], vec![action("ConfigMap", "", "dependant", Verb::Update)], vec![]);
+        let mut run = Run::new(&plan(vec![one, two]));
+        assert_eq!(names(&run.advance(READY, ESTABLISHED)), ["hooks one Pre"]);
+        run.hooks_done("one");
+        assert_eq!(names(&run.advance(READY, ESTABLISHED)), ["apply map"]);
+        run.applied(&applies[0].id);
+        assert_eq!(names(&run.advance(READY, ESTABLISHED)), ["hooks one Post"]);
+        run.hooks_done("one");
+        assert_eq!(names(&run.advance(READY, ESTABLISHED)), ["applied one", "ready one", "apply dependant"]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use super::hooks::When;
 use super::{Action, Plan};
 use crate::cloud::ObjectId;
 
@@ -177,13 +178,22 @@ pub fn line(action: &Action) -> String {
 pub fn listing(plan: &Plan) -> String {
     let mut out = String::new();
     for app in
-        plan.apps.iter().filter(|a| !a.applies.is_empty() || !a.prunes.is_empty() || !a.pending.is_empty())
+        plan.apps.iter().filter(|a| !a.applies.is_empty() || !a.prunes.is_empty() || !a.pending.is_empty() || !a.hooks.is_empty())
     {
         let _ = writeln!(out, "app {}{}", app.app, if app.removed { " (not in Git any more)" } else { "" });
         for input in &app.pending {
             let _ = writeln!(out, "  pending: {input} does not exist yet; the last render stays enforced");
         }
-        for action in app.applies.iter().chain(&app.prunes) {
+        for hook in app.hooks.iter().filter(|h| h.when == When::Pre) {
+            let _ = writeln!(out, "  hook     {}  (before, weight {})", hook.id, hook.weight);
+        }
+        for action in &app.applies {
+            let _ = writeln!(out, "  {}", line(action));
+        }
+        for hook in app.hooks.iter().filter(|h| h.when == When::Post) {
+            let _ = writeln!(out, "  hook     {}  (after, weight {})", hook.id, hook.weight);
+        }
+        for action in &app.prunes {
             let _ = writeln!(out, "  {}", line(action));
         }
     }

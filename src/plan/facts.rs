@@ -74,6 +74,10 @@ pub struct AppMemory {
     pub render: Option<Digest>,
     /// The digest of the render it was last ready with.
     pub ready_render: Option<Digest>,
+    /// Renders that were live before.
+    pub past_renders: Vec<String>,
+    /// Completed hooks: by identity, the digest.
+    pub hooks: BTreeMap<String, String>,
 }
 
 /// Everything the plan needs besides the desired state.

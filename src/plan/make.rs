@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::guard::{self, Guard};
 use super::order::{self, Phase};
-use super::{Action, AppPlan, Facts, Live, Plan, Verb, Withheld};
+use super::{Action, AppMemory, AppPlan, Facts, Live, Plan, Verb, Withheld, hooks};
 use crate::cloud::{AppState, ObjectId, RenderedApp, RenderedCloud};
 
 /// Compares desired with live.
@@ -24,6 +24,7 @@ pub fn make(desired: &RenderedCloud, facts: &Facts) -> Plan {
             app: Arc::clone(&app.name),
             depends_on: app.depends_on.clone(),
             applies: Vec::new(),
+            hooks: Vec::new(),
             prunes: Vec::new(),
             removed: false,
             pending: Vec::new(),
@@ -47,6 +48,13 @@ pub fn make(desired: &RenderedCloud, facts: &Facts) -> Plan {
             }
         }
         plan.applies.sort_by_key(|a| a.phase);
+        if app.state == AppState::Ready && facts.existing.is_empty() {
+            let nothing = AppMemory::default();
+            let memory = facts.apps.get(&app.name).unwrap_or(&nothing);
+            if let Some(operation) = hooks::operation(memory.render, &memory.past_renders, app.digest) {
+                plan.hooks = hooks::due(app, desired, operation, &memory.hooks);
+            }
+        }
         apps.push(plan);
     }
 
@@ -85,6 +93,7 @@ pub fn make(desired: &RenderedCloud, facts: &Facts) -> Plan {
                 app,
                 depends_on: Vec::new(),
                 applies: Vec::new(),
+                hooks: Vec::new(),
                 prunes: actions,
                 removed: true,
                 pending: Vec::new(),
@@ -226,6 +235,7 @@ fn release(plan: &mut Plan) {
                 app: Arc::clone(&held.app),
                 depends_on: Vec::new(),
                 applies: Vec::new(),
+                hooks: Vec::new(),
                 prunes: Vec::new(),
                 removed: true,
                 pending: Vec::new(),

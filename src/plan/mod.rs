@@ -10,12 +10,14 @@
 //! | [`facts`] | what is remembered and seen of each object |
 //! | [`order`] | the order of kinds inside an app |
 //! | [`guard`] | which deletions wait for an approval |
+//! | [`hooks`] | which Helm hooks are due |
 //! | [`make`] | the comparison |
 //! | [`display`] | a plan and an object's change for people, secrets masked |
 
 pub mod display;
 pub mod facts;
 pub mod guard;
+pub mod hooks;
 pub mod make;
 pub mod order;
 
@@ -90,6 +92,9 @@ pub struct AppPlan {
     pub depends_on: Vec<Arc<str>>,
     /// Applies, ordered by phase and then as rendered.
     pub applies: Vec<Action>,
+    /// Helm hooks that are due, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<hooks::DueHook>,
     /// Deletions and releases, in the order of their phases reversed; they come after the app is ready.
     pub prunes: Vec<Action>,
     /// Whether Git has the app no more.
@@ -131,7 +136,7 @@ impl Plan {
     /// Whether there is nothing to do and nothing withheld.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.withheld.is_empty() && self.actions().next().is_none()
+        self.withheld.is_empty() && self.actions().next().is_none() && self.apps.iter().all(|a| a.hooks.is_empty())
     }
 
     /// How many actions of a kind there are.
@@ -156,6 +161,10 @@ impl Plan {
                 .filter(|(n, _)| *n > 0)
                 .map(|(n, word)| format!("{n} {word}"))
                 .collect();
+        let hooks: usize = self.apps.iter().map(|a| a.hooks.len()).sum();
+        if hooks > 0 {
+            parts.push(format!("{hooks} hooks"));
+        }
         if !self.withheld.is_empty() {
             parts.push(format!("{} withheld", self.withheld.len()));
         }

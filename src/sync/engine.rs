@@ -61,6 +61,8 @@ pub(super) enum Message {
     Scanned(Result<super::revise::Scan, ApiError>),
     /// An approval was recorded as used.
     Consumed(Result<(), ApiError>),
+    /// A hook's object was created, or found.
+    HookStarted(super::hooks::Started),
     /// The audit's lists.
     Audited(Result<Vec<(ObjectId, crate::cluster::meta::Meta)>, ApiError>),
 }
@@ -137,6 +139,8 @@ pub struct Engine {
     pub(super) planned: bool,
     /// A plan that waits for its approval to be recorded as used.
     pub(super) consuming: Option<(Arc<Desired>, Plan)>,
+    /// Apps whose hooks are being run.
+    pub(super) hooks: super::hooks::HookRuns,
     /// Objects of each app that are not ready.
     pub(super) unready: BTreeMap<Arc<str>, HashSet<ObjectId>>,
     pub(super) watches: HashMap<(Arc<str>, Arc<str>), WatchState>,
@@ -156,6 +160,8 @@ pub struct Engine {
     pub(super) scanning: bool,
     pub(super) existing: Vec<ObjectId>,
     pub(super) prune_frozen: bool,
+    /// How many looks are in flight at most.
+    pub(super) looks: Arc<tokio::sync::Semaphore>,
     pub(super) jobs: JoinSet<Message>,
     pub(super) timers: BinaryHeap<Reverse<(Instant, Timer)>>,
     pub(super) notices: mpsc::Sender<Notice<health::Verdict>>,
@@ -211,6 +217,7 @@ impl Engine {
             active: None,
             planned: false,
             consuming: None,
+            hooks: HashMap::new(),
             unready: BTreeMap::new(),
             watches: HashMap::new(),
             urgent: VecDeque::new(),
@@ -229,6 +236,7 @@ impl Engine {
             scanning: false,
             existing: Vec::new(),
             prune_frozen: false,
+            looks: Arc::new(tokio::sync::Semaphore::new(SLOTS)),
             jobs: JoinSet::new(),
             timers: BinaryHeap::new(),
             notices,
@@ -250,11 +258,6 @@ impl Engine {
         mut stop: watch::Receiver<bool>,
         mut control: mpsc::Receiver<super::control::Change>,
     ) -> Ended {
-        let kinds: HashSet<_> =
-            self.index.objects.keys().map(|id| (Arc::clone(&id.group), Arc::clone(&id.kind))).collect();
-        for (group, kind) in kinds {
-            self.ensure_watch(&group, &kind);
-        }
         let audit = self.steering.audit;
         self.after(audit, Timer::Audit);
         let mut lost = self.leadership.clone();
@@ -360,6 +363,7 @@ impl Engine {
             Message::Discovered(result) => self.on_discovered(result),
             Message::Scanned(result) => self.on_scanned(result),
             Message::Consumed(result) => self.on_consumed(result),
+            Message::HookStarted(started) => self.on_hook_started(started),
             Message::Audited(result) => self.on_audited(result),
         }
     }

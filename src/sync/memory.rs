@@ -15,6 +15,7 @@ use crate::cluster::crd::{Inventory, InventoryEntry};
 use crate::cluster::fields::OwnSet;
 use crate::cluster::meta::Uid;
 use crate::health::Health;
+use crate::plan::AppMemory;
 
 /// The most entries of one shard.
 pub const SHARD_ENTRIES: usize = 1_000;
@@ -60,6 +61,23 @@ impl AppRecord {
             self.render = Some(render);
             self.revision = revision.to_owned();
         }
+    }
+
+    /// What the plan needs to know.
+    #[must_use]
+    pub fn facts(&self) -> AppMemory {
+        AppMemory {
+            render: self.render,
+            ready_render: self.ready_render,
+            past_renders: self.past_renders.clone(),
+            hooks: self.hooks.clone(),
+        }
+    }
+
+    /// Notes that a hook completed.
+    pub fn hook_done(&mut self, key: String, digest: String) {
+        self.hooks.insert(key, digest);
+        self.dirty_head = true;
     }
 
     /// Notes that a render was ready.
@@ -281,7 +299,7 @@ impl Memory {
                         spec["hooks"] = json!(record.hooks);
                     }
                 }
-                let delete = count == 0 && (shard > 0 || total == 0);
+                let delete = count == 0 && (shard > 0 || (total == 0 && record.hooks.is_empty()));
                 out.push(ShardWrite {
                     app: Arc::clone(app),
                     name: format!("{cloud}.{app}.{shard}"),
@@ -290,7 +308,7 @@ impl Memory {
                     delete,
                 });
             }
-            if total == 0 {
+            if total == 0 && record.hooks.is_empty() {
                 empty.push(Arc::clone(app));
             }
         }

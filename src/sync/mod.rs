@@ -10,6 +10,7 @@
 //! | [`fight`] | backing off from a rival that takes a field again and again (pure) |
 //! | [`engine`] | the task: its state and its loop |
 //! | [`observe`], [`revise`], [`work`], [`control`], [`report`] | what it does with events, revisions, jobs, requests; what it tells |
+//! | [`hooks`] | Helm hooks |
 //! | [`follow`] | source and render |
 //! | [`start`], [`preview`] | starting a syncer; making a plan without one |
 
@@ -17,6 +18,7 @@ pub mod control;
 pub mod engine;
 pub mod fight;
 pub mod follow;
+pub mod hooks;
 pub mod index;
 pub mod memory;
 pub mod observe;

@@ -81,7 +81,9 @@ impl Engine {
 
     fn on_object(&mut self, id: &ObjectId, meta: Box<Meta>, verdict: Option<health::Verdict>, round: u32) {
         let Some(known) = self.index.objects.get_mut(id) else {
-            self.on_stranger(id, &meta);
+            if self.hooks.is_empty() || !self.on_hook_event(id, meta.uid, verdict.as_ref()) {
+                self.on_stranger(id, &meta);
+            }
             return;
         };
         known.round = round;
@@ -131,8 +133,8 @@ impl Engine {
             Verdict::Look => {
                 known.rv = meta.rv;
                 known.busy = true;
-                let job = self.target.clone().look(id.clone(), Arc::clone(&known.version));
-                self.jobs.spawn(async move { super::engine::Message::Object(job.await) });
+                let version = Arc::clone(&known.version);
+                self.look(id, version);
             }
             Verdict::Drift => {
                 known.rv = meta.rv;
@@ -141,6 +143,16 @@ impl Engine {
                 self.drifted(id, reason);
             }
         }
+    }
+
+    /// Reads an object whole; a few at a time.
+    pub(super) fn look(&mut self, id: &ObjectId, version: Arc<str>) {
+        let job = self.target.clone().look(id.clone(), version);
+        let looks = Arc::clone(&self.looks);
+        self.jobs.spawn(async move {
+            let _slot = looks.acquire().await;
+            super::engine::Message::Object(job.await)
+        });
     }
 
     /// Who took what, in words.
@@ -211,7 +223,10 @@ impl Engine {
     }
 
     pub(super) fn on_gone(&mut self, id: &ObjectId, meta: Box<Meta>) {
-        let Some(known) = self.index.objects.get_mut(id) else { return };
+        let Some(known) = self.index.objects.get_mut(id) else {
+            self.on_hook_gone(id, meta.uid);
+            return;
+        };
         if known.uid.is_some_and(|uid| uid != meta.uid) && !known.deleting {
             return;
         }

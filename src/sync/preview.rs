@@ -16,7 +16,7 @@ use crate::cluster::discovery::Discovery;
 use crate::cluster::error::ApiError;
 use crate::cluster::meta::Meta;
 use crate::cluster::{LABEL_CLOUD, fields, state, watch};
-use crate::plan::{self, AppMemory, Facts, Live, Plan, Remembered};
+use crate::plan::{self, Facts, Live, Plan, Remembered};
 
 /// A plan and what it was made from.
 pub struct Preview {
@@ -107,7 +107,7 @@ pub async fn preview(
     let apps = memory
         .apps
         .iter()
-        .map(|(app, r)| (Arc::clone(app), AppMemory { render: r.render, ready_render: r.ready_render }))
+        .map(|(app, r)| (Arc::clone(app), r.facts()))
         .collect();
     let facts = Facts { objects, apps, existing, ..Facts::default() };
     Ok(Preview { plan: plan::make(&desired.cloud, &facts), desired, target })

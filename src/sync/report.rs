@@ -228,9 +228,10 @@ impl Engine {
         if let Some(desired) = &self.desired {
             for app in &desired.cloud.apps {
                 let run = self.active.as_ref().and_then(|a| a.run.app(&app.name));
+                let hook = self.hook_message(&app.name);
                 let waiting = self.unready.get(&app.name).filter(|s| !s.is_empty());
                 let errors = run.map(|r| r.failed.values().cloned().collect::<Vec<_>>()).unwrap_or_default();
-                if waiting.is_none() && errors.is_empty() {
+                if waiting.is_none() && errors.is_empty() && hook.is_none() {
                     continue;
                 }
                 let mut first: Vec<&ObjectId> = waiting.into_iter().flatten().collect();
@@ -254,6 +255,8 @@ impl Engine {
                 });
                 let (state, message) = if let Some(error) = errors.first() {
                     ("failed", error.clone())
+                } else if let Some(hook) = hook {
+                    ("applying", hook)
                 } else if any_failed {
                     ("failed", detail.unwrap_or_default())
                 } else if matches!(run.map(|r| &r.state), Some(State::Waiting)) {

@@ -15,7 +15,7 @@ use crate::cluster::error::ApiError;
 use crate::cluster::meta::Meta;
 use crate::cluster::objects::owner_value;
 use crate::cluster::{LABEL_CLOUD, watch};
-use crate::plan::{self, AppMemory, Facts, Live, Plan, Remembered, Verb};
+use crate::plan::{self, Facts, Live, Plan, Remembered, Verb};
 
 /// What is in the cluster before the inventory knows anything.
 #[derive(Debug)]
@@ -94,6 +94,7 @@ impl Engine {
         self.queue.clear();
         self.urgent.clear();
         self.deletions.clear();
+        self.hooks.clear();
         for known in self.index.objects.values_mut() {
             known.queued = false;
             known.wanted = false;
@@ -150,7 +151,7 @@ impl Engine {
             .memory
             .apps
             .iter()
-            .map(|(app, r)| (Arc::clone(app), AppMemory { render: r.render, ready_render: r.ready_render }))
+            .map(|(app, r)| (Arc::clone(app), r.facts()))
             .collect();
         Facts {
             objects,
@@ -175,8 +176,13 @@ impl Engine {
                 tracing::warn!(object = %held.action.id, app = %held.app, "withheld: {} {}", held.action.verb.as_str(), held.guard);
             }
         }
-        let kinds: BTreeSet<_> =
-            desired.cloud.objects().map(|o| (Arc::clone(&o.id.group), Arc::clone(&o.id.kind))).collect();
+        // Watches begin with the first plan: drift found by them can then be blamed field by field.
+        let kinds: BTreeSet<_> = desired
+            .cloud
+            .objects()
+            .map(|o| (Arc::clone(&o.id.group), Arc::clone(&o.id.kind)))
+            .chain(self.index.objects.keys().map(|id| (Arc::clone(&id.group), Arc::clone(&id.kind))))
+            .collect();
         for (group, kind) in kinds {
             self.ensure_watch(&group, &kind);
         }
@@ -222,9 +228,6 @@ impl Engine {
         let Some(desired) = self.desired.as_ref().and_then(|d| d.cloud.app(app)) else {
             return Readiness::Ready;
         };
-        if !desired.hooks.is_empty() && desired.objects.is_empty() {
-            return Readiness::Ready;
-        }
         if self.unready.get(app).is_none_or(HashSet::is_empty) {
             return Readiness::Ready;
         }
@@ -272,6 +275,7 @@ impl Engine {
                 tracing::info!(object = %id, "released: it stays in the cluster and is managed no more");
                 self.forget(&id);
             }
+            Order::Hooks(app, when) => self.run_hooks(&app, when),
             Order::AppApplied(app) => {
                 let revision = self.desired.as_ref().map(|d| d.revision.id.clone()).unwrap_or_default();
                 if let Some(digest) = self.desired.as_ref().and_then(|d| d.cloud.app(&app)).map(|a| a.digest)

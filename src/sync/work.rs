@@ -380,8 +380,7 @@ impl Engine {
                 } else if let Some(known) = self.index.objects.get_mut(id) {
                     known.rv = 0;
                     known.busy = true;
-                    let job = self.target.clone().look(id.clone(), version);
-                    self.jobs.spawn(async move { Message::Object(job.await) });
+                    self.look(id, version);
                 }
             }
             Err(error) => {

@@ -4,6 +4,11 @@ mod cloud;
 #[cfg(feature = "syncer")]
 mod controlplane;
 mod helm;
+#[cfg(feature = "syncer")]
+mod drift;
+#[cfg(feature = "syncer")]
+mod engine;
+mod health;
 mod kustomize;
 mod kustomize_fuzz;
 mod purity;

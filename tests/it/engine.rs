@@ -1,0 +1,347 @@
+//! The main job against the real control plane: apply, no-op, one-object commits, phases, prune, guards, pins, restarts.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::{AuditLog, Repo, Request, Retune, control_plane, eventually};
+
+/// How long anything may take on a busy machine.
+pub(crate) const SOON: Duration = Duration::from_secs(60);
+
+/// A cloud of its own: namespace, user, repository, state folder.
+pub(crate) struct TestCloud {
+    pub(crate) name: String,
+    pub(crate) user: String,
+    kubeconfig: std::path::PathBuf,
+    pub(crate) repo: Repo,
+    state: tempfile::TempDir,
+}
+
+impl TestCloud {
+    /// A cloud whose apps are folders of plain manifests: name, `dependsOn`, manifests.
+    pub(crate) fn new(prefix: &str, apps: &[(&str, &[&str], &str)]) -> Self {
+        let plane = control_plane();
+        let name = plane.namespace(prefix);
+        let user = format!("retune-{name}");
+        let kubeconfig = plane.kubeconfig_of(&user);
+        let repo = Repo::new();
+        repo.write(
+            "retune.yaml",
+            &format!("apiVersion: retune.dev/v1alpha1\nkind: Cloud\nmetadata:\n  name: {name}\nspec:\n  profiles: [base]\n"),
+        );
+        for (app, depends_on, manifests) in apps {
+            repo.write(&format!("apps/{app}.yaml"), &app_file(&name, app, depends_on));
+            repo.write(&format!("manifests/{app}/objects.yaml"), manifests);
+        }
+        repo.commit("Begin", &[]);
+        Self { name, user, kubeconfig, repo, state: tempfile::tempdir().expect("a scratch folder") }
+    }
+
+    pub(crate) fn args<'a>(&'a self, command: &'a str) -> Vec<&'a str> {
+        vec![command, "--cloud", &self.name]
+    }
+
+    pub(crate) fn start(&self) -> Retune {
+        let (repo, state) = (self.repo.path().to_string_lossy(), self.state.path().to_string_lossy());
+        let mut args = self.args("run");
+        args.extend(["--repo", &repo, "--branch", "main", "--profile", "base", "--state-dir", &state]);
+        Retune::start(&self.kubeconfig, &args)
+    }
+
+    /// Runs a command of retune for this cloud; its exit code, stdout and stderr.
+    pub(crate) fn retune(&self, command: &str, more: &[&str]) -> (i32, String, String) {
+        let mut args = self.args(command);
+        args.extend(more);
+        let state = self.state.path().to_string_lossy().into_owned();
+        if matches!(command, "history" | "rollback" | "diff" | "sync") {
+            args.extend(["--state-dir", &state]);
+        }
+        let output = Retune::run(&self.kubeconfig, &args);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+    }
+
+    /// Waits until a field of the CloudSync's status has a value.
+    pub(crate) fn await_status(&self, path: &str, value: &str) {
+        eventually(&format!("status.{path} is {value}"), SOON, || {
+            let found = control_plane().get(&["cloudsync", &self.name, "-n", "retune-system"])?;
+            let have = found.pointer(&format!("/status/{path}"))?.clone();
+            (have.as_str() == Some(value) || have.to_string() == value).then_some(())
+        });
+    }
+
+    /// Waits until a revision is applied whole and everything is ready.
+    pub(crate) fn await_ready(&self, revision: &str) {
+        self.await_status("readyRevision", revision);
+    }
+
+    /// Commits a file and waits until that is live.
+    pub(crate) fn commit_and_wait(&self, file: &str, text: &str) -> String {
+        let revision = self.repo.commit("Change", &[(file, text)]);
+        self.await_status("syncedRevision", &revision);
+        revision
+    }
+
+    /// Waits until retune has asked for nothing (watches and Lease apart) for a second.
+    pub(crate) fn settled(&self) {
+        let log = control_plane().audit();
+        let mut last = (0, std::time::Instant::now());
+        eventually("retune is at rest", SOON, || {
+            let count = self.requests(&log).len();
+            if count != last.0 {
+                last = (count, std::time::Instant::now());
+            }
+            (last.1.elapsed() >= Duration::from_millis(2_500)).then_some(())
+        });
+    }
+
+    pub(crate) fn requests(&self, log: &AuditLog) -> Vec<Request> {
+        log.by_user(&self.user).into_iter().filter(|r| !r.is_watch() && r.resource != "leases").collect()
+    }
+
+    /// Requests about managed objects: reads and writes.
+    pub(crate) fn about_managed(&self, log: &AuditLog) -> Vec<String> {
+        self.requests(log)
+            .into_iter()
+            .filter(|r| !r.is_own_bookkeeping())
+            .map(|r| format!("{} {} {}", r.verb, r.resource, r.name))
+            .collect()
+    }
+
+    pub(crate) fn get(&self, kind: &str, name: &str) -> Option<serde_json::Value> {
+        control_plane().get(&[kind, name, "-n", &self.name])
+    }
+}
+
+pub(crate) fn app_file(namespace: &str, app: &str, depends_on: &[&str]) -> String {
+    format!(
+        "apiVersion: retune.dev/v1alpha1\nkind: App\nmetadata:\n  name: {app}\nspec:\n  namespace: {namespace}\n  \
+         dependsOn: [{}]\n  manifests: manifests/{app}\n",
+        depends_on.join(", ")
+    )
+}
+
+pub(crate) fn config_map(name: &str, value: &str) -> String {
+    format!("---\n{}\n", json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"a": value}}))
+}
+
+pub(crate) fn deployment(name: &str, replicas: u32) -> String {
+    let object = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": {
+        "replicas": replicas, "selector": {"matchLabels": {"name": name}},
+        "template": {"metadata": {"labels": {"name": name}}, "spec": {"containers": [{"name": "main", "image": "example.org/x:1",
+            "resources": {"requests": {"cpu": "1000m"}}}]}}}});
+    format!("---\n{object}\n")
+}
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
+fn a_commit_is_applied_and_a_one_object_commit_costs_exactly_one_patch() {
+    let maps: String = (0..20).map(|i| config_map(&format!("map-{i}"), "1")).collect();
+    let cloud = TestCloud::new("commit", &[("one", &[], &maps), ("two", &["one"], &deployment("web", 1))]);
+    let _retune = cloud.start();
+    cloud.await_ready(&cloud.repo.head());
+    assert_eq!(cloud.get("configmap", "map-7").expect("it was applied")["data"]["a"], "1");
+    cloud.settled();
+
+    let log = control_plane().audit();
+    let changed = maps.replace("\"map-7\"", "\"map-7\",\"labels\":{\"x\":\"y\"}");
+    cloud.commit_and_wait("manifests/one/objects.yaml", &changed);
+    cloud.settled();
+    assert_eq!(cloud.about_managed(&log), ["patch configmaps map-7"]);
+    let own = cloud.requests(&log).len() - 1;
+    assert!(own <= 4, "{own} requests for inventory, status and Events");
+}
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
+fn a_restart_and_a_requested_sync_write_no_managed_object() {
+    let cloud = TestCloud::new("restart", &[("one", &[], &(config_map("a", "1") + &deployment("web", 1)))]);
+    let mut retune = cloud.start();
+    cloud.await_ready(&cloud.repo.head());
+    cloud.settled();
+    retune.signal("TERM");
+    assert!(retune.wait().success(), "SIGTERM ends in order");
+
+    let log = control_plane().audit();
+    let retune = cloud.start();
+    retune.wait_for(0, SOON, |line| line.contains("leading"));
+    let (code, out, err) = cloud.retune("sync", &[]);
+    assert_eq!(code, 0, "{out}{err}");
+    cloud.settled();
+    let writes: Vec<String> = log.writes_to_managed(&cloud.user).iter().map(|r| format!("{} {}", r.verb, r.uri)).collect();
+    assert!(writes.is_empty(), "{writes:?}");
+}
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
+fn crds_come_before_their_instances_in_one_revision() {
+    let name = crate::support::unique("things");
+    let group = format!("{name}.example.org");
+    let crd = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": format!("things.{group}")},
+        "spec": {"group": group, "scope": "Namespaced", "names": {"kind": "Thing", "plural": "things"},
+            "versions": [{"name": "v1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}]}});
+    let thing = json!({"apiVersion": format!("{group}/v1"), "kind": "Thing", "metadata": {"name": "x"}, "spec": {"a": 1}});
+    let text = format!("---\n{thing}\n---\n{crd}\n");
+    let cloud = TestCloud::new("crds", &[("one", &[], &text)]);
+    let _retune = cloud.start();
+    cloud.await_ready(&cloud.repo.head());
+    assert!(cloud.get(&format!("things.{group}"), "x").is_some());
+}
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
+fn a_broken_commit_leaves_the_last_good_revision_enforced() {
+    let cloud = TestCloud::new("broken", &[("one", &[], &config_map("a", "1"))]);
+    let retune = cloud.start();
+    cloud.await_ready(&cloud.repo.head());
+    cloud.repo.commit("Break", &[("manifests/one/objects.yaml", "a: [")]);
+    retune.wait_for(0, SOON, |line| line.contains("the last good revision stays enforced"));
+    control_plane().kubectl(&["delete", "configmap", "a", "-n", &cloud.name]);
+    eventually("the deleted object is back", SOON, || cloud.get("configmap", "a"));
+    cloud.commit_and_wait("manifests/one/objects.yaml", &config_map("a", "2"));
+    assert_eq!(cloud.get("configmap", "a").expect("there")["data"]["a"], "2");
+}
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
+fn an_object_that_leaves_git_is_pruned_and_a_whole_app_waits_for_approval() {
+    let cloud = TestCloud::new(
+        "prune",
+        &[("one", &[], &(config_map("a", "1") + &config_map("b", "1"))), ("two", &[], &config_map("c", "1"))],
+    );
+    let _retune = cloud.start();
+    cloud.await_ready(&cloud.repo.head());
+    cloud.commit_and_wait("manifests/one/objects.yaml", &config_map("a", "1"));
+    eventually("b is pruned", SOON, || cloud.get("configmap", "b").is_none().then_some(()));
+
+    cloud.repo.remove("Drop an app", &["apps/two.yaml", "manifests/two/objects.yaml"]);
+    eventually("the deletion is withheld", SOON, || {
+        let found = control_plane().get(&["cloudsync", &cloud.name, "-n", "retune-system"])?;
+        found.pointer("/status/withheld/digest").map(|d| d.to_string())
+    });
+    assert!(cloud.get("configmap", "c").is_some(), "nothing is deleted without approval");
+    let (_, json, _) = cloud.retune("status", &["-o", "json"]);
+    let status: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let digest = status["status"]["withheld"]["digest"].as_str().expect("a digest").to_owned();
+    let (code, _, err) = cloud.retune("approve", &["sha256:000000000000"]);
+    assert_eq!(code, 3, "another digest is refused: {err}");
+    let (code, out, err) = cloud.retune("approve", &[&digest]);
+    assert_eq!(code, 0, "{out}{err}");
+    eventually("c is pruned once approved", SOON, || cloud.get("configmap", "c").is_none().then_some(()));
+    eventually("the approval is consumed", SOON, || {
+        let found = control_plane().get(&["cloudsync", &cloud.name, "-n", "retune-system"])?;
+        let empty = found.pointer("/spec/approvals").and_then(|a| a.as_array()).is_none_or(Vec::is_empty);
+        let used = found.pointer("/status/usedApprovals/0").and_then(|d| d.as_str()) == Some(digest.as_str());
+        (empty && used).then_some(())
+    });
+}
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
+fn a_pin_makes_any_commit_live_and_resume_follows_the_branch_again() {
+    let cloud = TestCloud::new("pin", &[("one", &[], &config_map("a", "1"))]);
+    let mut retune = cloud.start();
+    let first = cloud.repo.head();
+    cloud.await_ready(&first);
+    let second = cloud.commit_and_wait("manifests/one/objects.yaml", &config_map("a", "2"));
+    let (code, out, err) = cloud.retune("rollback", &["HEAD~1", "--pin", "--reason", "test"]);
+    assert_eq!(code, 0, "{out}{err}");
+    cloud.await_status("syncedRevision", &first);
+    assert_eq!(cloud.get("configmap", "a").expect("there")["data"]["a"], "1");
+    // A pin survives a restart, and a new commit does not end it.
+    retune.signal("TERM");
+    retune.wait();
+    let third = cloud.repo.commit("Third", &[("manifests/one/objects.yaml", &config_map("a", "3"))]);
+    let retune = cloud.start();
+    retune.wait_for(0, SOON, |line| line.contains("nothing to do") || line.contains("sync is over") || line.contains("synced"));
+    assert_eq!(cloud.get("configmap", "a").expect("there")["data"]["a"], "1");
+    let (code, out, err) = cloud.retune("resume", &[]);
+    assert_eq!(code, 0, "{out}{err}");
+    cloud.await_status("syncedRevision", &third);
+    assert_eq!(cloud.get("configmap", "a").expect("there")["data"]["a"], "3");
+    assert_ne!(second, third);
+}
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
+fn diff_shows_the_plan_masks_secrets_and_ends_with_one_until_all_is_in_sync() {
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"password": "hunter2"}});
+    let text = format!("{}---\n{secret}\n", config_map("a", "1"));
+    let cloud = TestCloud::new("diff", &[("one", &[], &text)]);
+    let repo = cloud.repo.path().to_string_lossy().into_owned();
+    let more = ["--repo", &repo, "--branch", "main", "--profile", "base"];
+    let (code, out, err) = cloud.retune("diff", &more);
+    assert_eq!(code, 1, "{out}{err}");
+    assert!(out.contains("+kind: ConfigMap") && out.contains("2 create"), "{out}");
+    assert!(!out.contains("hunter2") && !out.contains("aHVudGVyMg"), "{out}");
+    let _retune = cloud.start();
+    cloud.await_ready(&cloud.repo.head());
+    cloud.settled();
+    let (code, out, err) = cloud.retune("diff", &[]);
+    assert_eq!(code, 0, "{out}{err}");
+}
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
+fn a_first_sync_on_existing_objects_only_reports_until_approved() {
+    let cloud = TestCloud::new("existing", &[("one", &[], &(config_map("a", "1") + &config_map("b", "1")))]);
+    let plane = control_plane();
+    plane.kubectl(&["create", "configmap", "a", "--from-literal=a=mine", "-n", &cloud.name]);
+    let _retune = cloud.start();
+    let digest = eventually("the take-over is withheld", SOON, || {
+        let found = plane.get(&["cloudsync", &cloud.name, "-n", "retune-system"])?;
+        Some(found.pointer("/status/withheld/digest")?.as_str()?.to_owned())
+    });
+    assert_eq!(cloud.get("configmap", "a").expect("there")["data"]["a"], "mine");
+    assert!(cloud.get("configmap", "b").is_none());
+    let (code, out, err) = cloud.retune("approve", &[&digest]);
+    assert_eq!(code, 0, "{out}{err}");
+    cloud.await_ready(&cloud.repo.head());
+    assert_eq!(cloud.get("configmap", "a").expect("there")["data"]["a"], "1");
+}
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
+fn a_lost_inventory_is_rebuilt_and_deleting_the_cloudsync_deletes_nothing() {
+    let cloud = TestCloud::new("rebuild", &[("one", &[], &(config_map("a", "1") + &config_map("b", "1")))]);
+    let plane = control_plane();
+    let mut retune = cloud.start();
+    cloud.await_ready(&cloud.repo.head());
+    cloud.settled();
+    plane.kubectl(&["delete", "cloudsync", &cloud.name, "-n", "retune-system"]);
+    assert_eq!(retune.wait().code(), Some(3), "without its CloudSync a syncer ends");
+    let label = format!("retune.dev/inventory-of={}", cloud.name);
+    plane.kubectl(&["delete", "inventory", "-n", "retune-system", "-l", &label]);
+    assert!(cloud.get("configmap", "a").is_some() && cloud.get("configmap", "b").is_some());
+
+    // b leaves Git while the inventory is lost: it is found again by its label and pruned in the end.
+    let revision = cloud.repo.commit("Drop b", &[("manifests/one/objects.yaml", &config_map("a", "1"))]);
+    let retune = cloud.start();
+    retune.wait_for(0, SOON, |line| line.contains("rebuilt from labels"));
+    cloud.await_status("syncedRevision", &revision);
+    eventually("b is pruned after the comparison", SOON, || cloud.get("configmap", "b").is_none().then_some(()));
+}
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
+fn dependants_wait_for_readiness_and_a_newer_commit_takes_over() {
+    let cloud =
+        TestCloud::new("order", &[("db", &[], &deployment("db", 1)), ("api", &["db"], &config_map("api", "1"))]);
+    // A pod that never turns ready.
+    let hang = deployment("db", 1).replace("\"labels\":{\"name\":\"db\"}", "\"annotations\":{\"retune.dev/test\":\"fail\"},\"labels\":{\"name\":\"db\"}");
+    let unschedulable = hang.replace("\"containers\"", "\"nodeSelector\":{\"no\":\"such\"},\"containers\"");
+    cloud.repo.commit("Hang", &[("manifests/db/objects.yaml", &unschedulable)]);
+    let _retune = cloud.start();
+    eventually("the dependant says what it waits for", SOON, || {
+        let found = control_plane().get(&["cloudsync", &cloud.name, "-n", "retune-system"])?;
+        let apps = found.pointer("/status/notReady")?.as_array()?.clone();
+        apps.iter().any(|a| a["name"] == "api" && a["message"] == "waits for db").then_some(())
+    });
+    assert!(cloud.get("configmap", "api").is_none());
+    let fixed = cloud.repo.commit("Fix", &[("manifests/db/objects.yaml", &deployment("db", 1))]);
+    cloud.await_ready(&fixed);
+    assert!(cloud.get("configmap", "api").is_some());
+}
