@@ -355,7 +355,15 @@ mod tests {
 
     fn app(name: &str, depends_on: &[&str], applies: Vec<Action>, prunes: Vec<Action>) -> AppPlan {
         let depends_on = depends_on.iter().map(|d| Arc::from(*d)).collect();
-        AppPlan { app: name.into(), depends_on, applies, hooks: Vec::new(), prunes, removed: false, pending: Vec::new() }
+        AppPlan {
+            app: name.into(),
+            depends_on,
+            applies,
+            hooks: Vec::new(),
+            prunes,
+            removed: false,
+            pending: Vec::new(),
+        }
     }
 
     fn plan(apps: Vec<AppPlan>) -> Plan {

@@ -34,6 +34,8 @@ pub struct Meta {
     pub deleting: bool,
     /// `metadata.finalizers`, for reports about deletions that hang.
     pub finalizers: Vec<String>,
+    /// Whether an annotation says that it is never deleted.
+    pub keep: bool,
     /// Annotations under `retune.dev/`, without the owner.
     pub own_annotations: BTreeMap<String, String>,
     /// All entries of `managedFields`; dropped once a verdict is made.
@@ -94,6 +96,11 @@ impl Meta {
             cloud: raw.labels.remove(LABEL_CLOUD),
             app: raw.labels.remove(LABEL_APP),
             owner: raw.annotations.remove(ANNOTATION_OWNER),
+            keep: raw
+                .annotations
+                .get("helm.sh/resource-policy")
+                .is_some_and(|v| v.trim().eq_ignore_ascii_case("keep"))
+                || raw.annotations.get("retune.dev/prune").is_some_and(|v| v == "never"),
             deleting: raw.deletion_timestamp.is_some(),
             finalizers: raw.finalizers,
             own_annotations: raw

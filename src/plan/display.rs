@@ -177,9 +177,9 @@ pub fn line(action: &Action) -> String {
 #[must_use]
 pub fn listing(plan: &Plan) -> String {
     let mut out = String::new();
-    for app in
-        plan.apps.iter().filter(|a| !a.applies.is_empty() || !a.prunes.is_empty() || !a.pending.is_empty() || !a.hooks.is_empty())
-    {
+    for app in plan.apps.iter().filter(|a| {
+        !a.applies.is_empty() || !a.prunes.is_empty() || !a.pending.is_empty() || !a.hooks.is_empty()
+    }) {
         let _ = writeln!(out, "app {}{}", app.app, if app.removed { " (not in Git any more)" } else { "" });
         for input in &app.pending {
             let _ = writeln!(out, "  pending: {input} does not exist yet; the last render stays enforced");

@@ -142,9 +142,13 @@ fn references(value: &Value, under: &str, out: &mut Vec<(&'static str, String)>,
         Value::Object(map) => {
             let name = |field: &str| map.get(field).and_then(Value::as_str).map(str::to_owned);
             match under {
-                "configMap" | "configMapRef" | "configMapKeyRef" => out.extend(name("name").map(|n| ("ConfigMap", n))),
+                "configMap" | "configMapRef" | "configMapKeyRef" => {
+                    out.extend(name("name").map(|n| ("ConfigMap", n)))
+                }
                 "secret" => out.extend(name("secretName").or_else(|| name("name")).map(|n| ("Secret", n))),
-                "secretRef" | "secretKeyRef" | "imagePullSecrets" => out.extend(name("name").map(|n| ("Secret", n))),
+                "secretRef" | "secretKeyRef" | "imagePullSecrets" => {
+                    out.extend(name("name").map(|n| ("Secret", n)))
+                }
                 _ => {}
             }
             for (key, value) in map {

@@ -136,7 +136,9 @@ impl Plan {
     /// Whether there is nothing to do and nothing withheld.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.withheld.is_empty() && self.actions().next().is_none() && self.apps.iter().all(|a| a.hooks.is_empty())
+        self.withheld.is_empty()
+            && self.actions().next().is_none()
+            && self.apps.iter().all(|a| a.hooks.is_empty())
     }
 
     /// How many actions of a kind there are.

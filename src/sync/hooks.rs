@@ -88,7 +88,14 @@ impl Engine {
             return;
         };
         if due.id.is("", "Pod") {
-            self.hook_failed(app, &due.id, format!("{}: {}: hooks of kind Pod are not supported by this version of retune; use a Job", hook.object.origin, due.id));
+            self.hook_failed(
+                app,
+                &due.id,
+                format!(
+                    "{}: {}: hooks of kind Pod are not supported by this version of retune; use a Job",
+                    hook.object.origin, due.id
+                ),
+            );
             return;
         }
         tracing::info!(%app, hook = %due.id, "hook begins");
@@ -131,7 +138,9 @@ impl Engine {
         else {
             return false;
         };
-        let (Some(verdict), Some(current)) = (verdict, self.hooks.get_mut(&app).and_then(|r| r.current.as_mut())) else {
+        let (Some(verdict), Some(current)) =
+            (verdict, self.hooks.get_mut(&app).and_then(|r| r.current.as_mut()))
+        else {
             return true;
         };
         match current.uid {
@@ -151,7 +160,11 @@ impl Engine {
             .find(|(_, r)| r.current.as_ref().is_some_and(|c| c.due.id == *id && c.uid == Some(uid)))
             .map(|(app, _)| Arc::clone(app));
         if let Some(app) = app {
-            self.hook_failed(&app, id, format!("{id}: was deleted by someone while it ran; whether it did its work is not known"));
+            self.hook_failed(
+                &app,
+                id,
+                format!("{id}: was deleted by someone while it ran; whether it did its work is not known"),
+            );
         }
     }
 
@@ -193,7 +206,9 @@ impl Engine {
         if !current.hook.delete_policies.contains(&policy) {
             return;
         }
-        let (Some(uid), target, id) = (current.uid, self.target.clone(), current.due.id.clone()) else { return };
+        let (Some(uid), target, id) = (current.uid, self.target.clone(), current.due.id.clone()) else {
+            return;
+        };
         let version = current.hook.object.version().to_owned();
         self.jobs.spawn(async move {
             let result = match target.resource(&id, &version) {
@@ -241,18 +256,25 @@ async fn try_start(
     let what = || format!("hook {id}");
     let resource = target.resource(id, hook.object.version())?;
     if let Some(live) = objects::get(&target.client, &resource, id).await? {
-        let uid = live.pointer("/metadata/uid").and_then(Value::as_str).and_then(Uid::parse).unwrap_or_default();
-        let made_for = live.pointer("/metadata/annotations").and_then(|a| a.get(ANNOTATION_DIGEST)).and_then(Value::as_str);
+        let uid =
+            live.pointer("/metadata/uid").and_then(Value::as_str).and_then(Uid::parse).unwrap_or_default();
+        let made_for = live
+            .pointer("/metadata/annotations")
+            .and_then(|a| a.get(ANNOTATION_DIGEST))
+            .and_then(Value::as_str);
         let verdict = crate::health::judge(&live);
         let deleting = live.pointer("/metadata/deletionTimestamp").is_some();
         if made_for == Some(digest) && verdict.health != Health::Failed && !deleting {
             return Ok((uid, Some(verdict)));
         }
-        if id.is("batch", "Job") || hook.delete_policies.contains(&HookDeletePolicy::BeforeHookCreation) || hook.delete_policies.is_empty() {
+        if id.is("batch", "Job")
+            || hook.delete_policies.contains(&HookDeletePolicy::BeforeHookCreation)
+            || hook.delete_policies.is_empty()
+        {
             if !deleting {
-                objects::delete(&target.client, &resource, id, uid, None).await.or_else(|e| {
-                    if e.kind == ErrorKind::NotFound { Ok(()) } else { Err(e) }
-                })?;
+                objects::delete(&target.client, &resource, id, uid, None)
+                    .await
+                    .or_else(|e| if e.kind == ErrorKind::NotFound { Ok(()) } else { Err(e) })?;
             }
             if objects::get_meta(&target.client, &resource, id).await?.is_some() {
                 return Err(ApiError {

@@ -16,6 +16,13 @@ use crate::cluster::watch::{self, Digest, Event, Notice, WatchSpec};
 use crate::cluster::{ErrorKind, LABEL_CLOUD};
 use crate::health::{self, Health};
 
+/// Whether an app's `spec.health.ignore` names an object: it is applied, and not waited for.
+pub(super) fn desired_ignores(desired: Option<&super::follow::Desired>, app: &str, id: &ObjectId) -> bool {
+    desired
+        .and_then(|d| d.cloud.app(app))
+        .is_some_and(|a| a.policy.health.ignore.iter().any(|selector| selector.matches(id)))
+}
+
 impl Engine {
     /// Watches a kind, unless it is watched already or not served yet.
     pub(super) fn ensure_watch(&mut self, group: &Arc<str>, kind: &Arc<str>) {
@@ -339,6 +346,7 @@ impl Engine {
         let mut known = super::index::Tracked::new(Arc::clone(&app), version);
         known.uid = Some(meta.uid);
         known.rv = meta.rv;
+        known.keep = meta.keep;
         let record = self.memory.app(&app);
         known.shard = record.place();
         record.touch(id);
@@ -366,7 +374,7 @@ impl Engine {
     pub(super) fn refresh_ready(&mut self, id: &ObjectId) {
         let Some(known) = self.index.objects.get(id) else { return };
         let Some((app, object)) = self.desired.as_ref().and_then(|d| d.object(id)) else { return };
-        let ready = known.health == Health::Ready
+        let ready = (known.health == Health::Ready || desired_ignores(self.desired.as_deref(), app, id))
             && known.digest == Some(object.digest)
             && !matches!(known.standing, Standing::Absent);
         let set = self.unready.entry(Arc::clone(app)).or_default();

@@ -104,11 +104,7 @@ pub async fn preview(
             (id.clone(), remembered)
         })
         .collect();
-    let apps = memory
-        .apps
-        .iter()
-        .map(|(app, r)| (Arc::clone(app), r.facts()))
-        .collect();
+    let apps = memory.apps.iter().map(|(app, r)| (Arc::clone(app), r.facts())).collect();
     let facts = Facts { objects, apps, existing, ..Facts::default() };
     Ok(Preview { plan: plan::make(&desired.cloud, &facts), desired, target })
 }

@@ -147,12 +147,7 @@ impl Engine {
                 )
             })
             .collect();
-        let apps = self
-            .memory
-            .apps
-            .iter()
-            .map(|(app, r)| (Arc::clone(app), r.facts()))
-            .collect();
+        let apps = self.memory.apps.iter().map(|(app, r)| (Arc::clone(app), r.facts())).collect();
         Facts {
             objects,
             apps,
@@ -192,7 +187,8 @@ impl Engine {
             let set = self.unready.entry(Arc::clone(&app.name)).or_default();
             for object in &app.objects {
                 let ready = self.index.objects.get(&object.id).is_some_and(|k| {
-                    k.health == crate::health::Health::Ready
+                    (k.health == crate::health::Health::Ready
+                        || super::observe::desired_ignores(Some(&desired), &app.name, &object.id))
                         && k.digest == Some(object.digest)
                         && k.standing != Standing::Absent
                 });
@@ -429,7 +425,12 @@ impl Engine {
         if self.memory.is_dirty() {
             self.flush_at = Some(Instant::now());
         }
-        if frozen_done && self.index.objects.values().all(|k| k.digest.is_some() || k.deleting) {
+        let compared = self
+            .index
+            .objects
+            .iter()
+            .all(|(id, k)| k.digest.is_some() || k.deleting || desired.object(id).is_none());
+        if frozen_done && compared {
             tracing::info!("all objects are compared: pruning is free again");
             self.prune_frozen = false;
             self.plan_again();

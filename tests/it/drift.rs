@@ -25,8 +25,14 @@ impl Drift {
         let (log, mark) = (control_plane().audit(), self.retune.mark());
         act(&self.cloud.name);
         self.cloud.settled();
-        let lines: Vec<String> =
-            self.retune.output().lines().skip(mark).filter(|l| l.contains("drift")).map(str::to_owned).collect();
+        let lines: Vec<String> = self
+            .retune
+            .output()
+            .lines()
+            .skip(mark)
+            .filter(|l| l.contains("drift"))
+            .map(str::to_owned)
+            .collect();
         (self.cloud.about_managed(&log), lines.join("\n"))
     }
 
@@ -55,9 +61,13 @@ fn a_changed_value_is_corrected_with_one_patch_and_blamed_on_its_writer() {
     assert_eq!(requests, ["patch deployments web"]);
     assert!(lines.contains("spec.replicas taken by kubectl (Update, scale)"), "{lines}");
 
-    let (requests, lines) = t.after(|ns| kubectl(&["set", "image", "deployment/web", "main=example.org/evil:1", "-n", ns]));
+    let (requests, lines) =
+        t.after(|ns| kubectl(&["set", "image", "deployment/web", "main=example.org/evil:1", "-n", ns]));
     assert_eq!(requests, ["patch deployments web"]);
-    assert!(lines.contains("spec.template.spec.containers[name=main].image taken by kubectl-set (Update, 20"), "{lines}");
+    assert!(
+        lines.contains("spec.template.spec.containers[name=main].image taken by kubectl-set (Update, 20"),
+        "{lines}"
+    );
 }
 
 #[test]
@@ -65,13 +75,23 @@ fn a_changed_value_is_corrected_with_one_patch_and_blamed_on_its_writer() {
 fn a_removed_key_a_removed_label_and_a_deletion_come_back_with_one_patch_each() {
     let t = Drift::new("drift-removed");
     let (requests, lines) = t.after(|ns| {
-        kubectl(&["patch", "configmap", "conf", "-n", ns, "--type=json", "-p", r#"[{"op":"remove","path":"/data/b"}]"#]);
+        kubectl(&[
+            "patch",
+            "configmap",
+            "conf",
+            "-n",
+            ns,
+            "--type=json",
+            "-p",
+            r#"[{"op":"remove","path":"/data/b"}]"#,
+        ]);
     });
     assert_eq!(requests, ["patch configmaps conf"]);
     assert!(lines.contains("data.b removed"), "{lines}");
     assert_eq!(t.data("b"), "2");
 
-    let (requests, lines) = t.after(|ns| kubectl(&["label", "configmap", "conf", "-n", ns, "retune.dev/cloud-"]));
+    let (requests, lines) =
+        t.after(|ns| kubectl(&["label", "configmap", "conf", "-n", ns, "retune.dev/cloud-"]));
     assert_eq!(requests, ["patch configmaps conf"]);
     assert!(lines.contains("label retune.dev/cloud removed"), "{lines}");
 

@@ -65,10 +65,17 @@ impl TestCloud {
     /// Waits until a field of the CloudSync's status has a value.
     pub(crate) fn await_status(&self, path: &str, value: &str) {
         eventually(&format!("status.{path} is {value}"), SOON, || {
-            let found = control_plane().get(&["cloudsync", &self.name, "-n", "retune-system"])?;
+            let found = self.cloudsync()?;
             let have = found.pointer(&format!("/status/{path}"))?.clone();
             (have.as_str() == Some(value) || have.to_string() == value).then_some(())
         });
+    }
+
+    /// The CloudSync, once there is one (its kind may not be served yet).
+    pub(crate) fn cloudsync(&self) -> Option<serde_json::Value> {
+        let output = control_plane()
+            .try_kubectl(&["get", "cloudsync", &self.name, "-n", "retune-system", "-o", "json"], None);
+        output.status.success().then(|| serde_json::from_slice(&output.stdout).expect("kubectl prints JSON"))
     }
 
     /// Waits until a revision is applied whole and everything is ready.
@@ -123,7 +130,10 @@ pub(crate) fn app_file(namespace: &str, app: &str, depends_on: &[&str]) -> Strin
 }
 
 pub(crate) fn config_map(name: &str, value: &str) -> String {
-    format!("---\n{}\n", json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"a": value}}))
+    format!(
+        "---\n{}\n",
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"a": value}})
+    )
 }
 
 pub(crate) fn deployment(name: &str, replicas: u32) -> String {
@@ -169,7 +179,8 @@ fn a_restart_and_a_requested_sync_write_no_managed_object() {
     let (code, out, err) = cloud.retune("sync", &[]);
     assert_eq!(code, 0, "{out}{err}");
     cloud.settled();
-    let writes: Vec<String> = log.writes_to_managed(&cloud.user).iter().map(|r| format!("{} {}", r.verb, r.uri)).collect();
+    let writes: Vec<String> =
+        log.writes_to_managed(&cloud.user).iter().map(|r| format!("{} {}", r.verb, r.uri)).collect();
     assert!(writes.is_empty(), "{writes:?}");
 }
 
@@ -219,7 +230,7 @@ fn an_object_that_leaves_git_is_pruned_and_a_whole_app_waits_for_approval() {
 
     cloud.repo.remove("Drop an app", &["apps/two.yaml", "manifests/two/objects.yaml"]);
     eventually("the deletion is withheld", SOON, || {
-        let found = control_plane().get(&["cloudsync", &cloud.name, "-n", "retune-system"])?;
+        let found = cloud.cloudsync()?;
         found.pointer("/status/withheld/digest").map(|d| d.to_string())
     });
     assert!(cloud.get("configmap", "c").is_some(), "nothing is deleted without approval");
@@ -232,7 +243,7 @@ fn an_object_that_leaves_git_is_pruned_and_a_whole_app_waits_for_approval() {
     assert_eq!(code, 0, "{out}{err}");
     eventually("c is pruned once approved", SOON, || cloud.get("configmap", "c").is_none().then_some(()));
     eventually("the approval is consumed", SOON, || {
-        let found = control_plane().get(&["cloudsync", &cloud.name, "-n", "retune-system"])?;
+        let found = cloud.cloudsync()?;
         let empty = found.pointer("/spec/approvals").and_then(|a| a.as_array()).is_none_or(Vec::is_empty);
         let used = found.pointer("/status/usedApprovals/0").and_then(|d| d.as_str()) == Some(digest.as_str());
         (empty && used).then_some(())
@@ -256,7 +267,9 @@ fn a_pin_makes_any_commit_live_and_resume_follows_the_branch_again() {
     retune.wait();
     let third = cloud.repo.commit("Third", &[("manifests/one/objects.yaml", &config_map("a", "3"))]);
     let retune = cloud.start();
-    retune.wait_for(0, SOON, |line| line.contains("nothing to do") || line.contains("sync is over") || line.contains("synced"));
+    retune.wait_for(0, SOON, |line| {
+        line.contains("nothing to do") || line.contains("sync is over") || line.contains("synced")
+    });
     assert_eq!(cloud.get("configmap", "a").expect("there")["data"]["a"], "1");
     let (code, out, err) = cloud.retune("resume", &[]);
     assert_eq!(code, 0, "{out}{err}");
@@ -292,7 +305,7 @@ fn a_first_sync_on_existing_objects_only_reports_until_approved() {
     plane.kubectl(&["create", "configmap", "a", "--from-literal=a=mine", "-n", &cloud.name]);
     let _retune = cloud.start();
     let digest = eventually("the take-over is withheld", SOON, || {
-        let found = plane.get(&["cloudsync", &cloud.name, "-n", "retune-system"])?;
+        let found = cloud.cloudsync()?;
         Some(found.pointer("/status/withheld/digest")?.as_str()?.to_owned())
     });
     assert_eq!(cloud.get("configmap", "a").expect("there")["data"]["a"], "mine");
@@ -322,21 +335,28 @@ fn a_lost_inventory_is_rebuilt_and_deleting_the_cloudsync_deletes_nothing() {
     let retune = cloud.start();
     retune.wait_for(0, SOON, |line| line.contains("rebuilt from labels"));
     cloud.await_status("syncedRevision", &revision);
-    eventually("b is pruned after the comparison", SOON, || cloud.get("configmap", "b").is_none().then_some(()));
+    eventually("b is pruned after the comparison", SOON, || {
+        cloud.get("configmap", "b").is_none().then_some(())
+    });
 }
 
 #[test]
 #[ignore = "needs the control plane: ./tests/run"]
 fn dependants_wait_for_readiness_and_a_newer_commit_takes_over() {
-    let cloud =
-        TestCloud::new("order", &[("db", &[], &deployment("db", 1)), ("api", &["db"], &config_map("api", "1"))]);
+    let cloud = TestCloud::new(
+        "order",
+        &[("db", &[], &deployment("db", 1)), ("api", &["db"], &config_map("api", "1"))],
+    );
     // A pod that never turns ready.
-    let hang = deployment("db", 1).replace("\"labels\":{\"name\":\"db\"}", "\"annotations\":{\"retune.dev/test\":\"fail\"},\"labels\":{\"name\":\"db\"}");
+    let hang = deployment("db", 1).replace(
+        "\"labels\":{\"name\":\"db\"}",
+        "\"annotations\":{\"retune.dev/test\":\"fail\"},\"labels\":{\"name\":\"db\"}",
+    );
     let unschedulable = hang.replace("\"containers\"", "\"nodeSelector\":{\"no\":\"such\"},\"containers\"");
     cloud.repo.commit("Hang", &[("manifests/db/objects.yaml", &unschedulable)]);
     let _retune = cloud.start();
     eventually("the dependant says what it waits for", SOON, || {
-        let found = control_plane().get(&["cloudsync", &cloud.name, "-n", "retune-system"])?;
+        let found = cloud.cloudsync()?;
         let apps = found.pointer("/status/notReady")?.as_array()?.clone();
         apps.iter().any(|a| a["name"] == "api" && a["message"] == "waits for db").then_some(())
     });

@@ -20,7 +20,8 @@ fn every_example_gets_its_verdict() {
     for file in std::fs::read_dir(folder).unwrap() {
         let path = file.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
-        let list: Vec<Example> = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let list: Vec<Example> =
+            serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         for example in list {
             examples += 1;
             let verdict = judge(&example.object);
