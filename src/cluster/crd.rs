@@ -382,7 +382,8 @@ fn cloudsync_definition() -> Value {
 }
 
 fn inventory_definition() -> Value {
-    let entry = json!({"type": "object", "properties": {"uid": text(), "version": text(), "digest": text(), "set": text(),
+    // Atomic: the server keeps one owned field per entry instead of seven.
+    let entry = json!({"type": "object", "x-kubernetes-map-type": "atomic", "properties": {"uid": text(), "version": text(), "digest": text(), "set": text(),
         "time": count(), "generation": count(), "keep": text()}});
     let spec = json!({"type": "object", "properties": {
         "cloud": text(), "app": text(), "revision": text(), "render": text(), "readyRender": text(),

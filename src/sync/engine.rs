@@ -155,6 +155,8 @@ pub struct Engine {
     pub(super) recording: HashSet<Arc<str>>,
     pub(super) inventory_backoff: Backoff,
     pub(super) flush_at: Option<Instant>,
+    /// The inventory holds something that must not wait for the end of an apply (a completed hook).
+    pub(super) flush_urgent: bool,
     pub(super) discovering: bool,
     pub(super) scanned: bool,
     pub(super) scanning: bool,
@@ -231,6 +233,7 @@ impl Engine {
             recording: HashSet::new(),
             inventory_backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(10)),
             flush_at: None,
+            flush_urgent: false,
             discovering: false,
             scanned: false,
             scanning: false,
@@ -339,9 +342,8 @@ impl Engine {
             let Some(Reverse((_, timer))) = self.timers.pop() else { break };
             match timer {
                 Timer::Retry(id) => self.want(&id, true),
-                Timer::Flush => self.flush_at = None,
                 Timer::Status => self.report.due = true,
-                Timer::Pump => {}
+                Timer::Flush | Timer::Pump => {}
                 Timer::Discover => self.discover(),
                 Timer::Audit => self.audit(),
                 Timer::AppTimeout(app) => self.app_timeout(&app),

@@ -186,7 +186,7 @@ impl Engine {
         tracing::info!(%app, hook = %current.due.id, "hook succeeded");
         self.memory.app(app).hook_done(key(&current.due.id), current.due.digest.clone());
         // At once: a crash from here on must not run it again.
-        self.flush_at = Some(std::time::Instant::now());
+        self.flush_urgent = true;
         self.clean_up(&current, HookDeletePolicy::HookSucceeded);
         self.next_hook(app);
     }

@@ -18,6 +18,9 @@ use crate::plan::Verb;
 /// How many inventory writes are in flight at most.
 const INVENTORY_SLOTS: usize = 8;
 
+/// How long the inventory may wait while objects are being applied.
+const FLUSH_WHILE_APPLYING: Duration = Duration::from_secs(15);
+
 /// Writes shards one after another.
 pub(super) async fn write_shards(
     client: Client,
@@ -56,6 +59,7 @@ impl Engine {
             let at = Instant::now() + Duration::from_secs(1);
             self.flush_at = Some(at);
             self.after(Duration::from_secs(1), Timer::Flush);
+            self.after(FLUSH_WHILE_APPLYING + Duration::from_secs(1), Timer::Flush);
         }
     }
 
@@ -477,9 +481,19 @@ impl Engine {
             }
             self.write_inventory(&app);
         }
-        let settled = self.in_flight == 0 && self.active.as_ref().is_none_or(|a| a.run.is_applied());
-        let due = self.flush_at.is_some_and(|at| Instant::now() >= at) || (settled && self.active.is_some());
-        if !due || !self.memory.is_dirty() {
+        // While objects are being applied the shards rest: writing them costs the server more than a crash would (what was
+        // applied and is not noted is applied again, which changes nothing).
+        let applying = self.active.as_ref().is_some_and(|a| !a.run.is_applied()) && !self.steering.suspend;
+        let settled = self.in_flight == 0 && !applying && self.active.is_some();
+        let patience = if applying && !self.flush_urgent { FLUSH_WHILE_APPLYING } else { Duration::ZERO };
+        let due =
+            self.flush_urgent || settled || self.flush_at.is_some_and(|at| Instant::now() >= at + patience);
+        if !self.memory.is_dirty() {
+            self.flush_at = None;
+            self.flush_urgent = false;
+            return;
+        }
+        if !due {
             return;
         }
         let apps: Vec<Arc<str>> = self
@@ -497,6 +511,7 @@ impl Engine {
             self.write_inventory(&app);
         }
         self.flush_at = None;
+        self.flush_urgent = false;
     }
 
     fn write_inventory(&mut self, app: &Arc<str>) {

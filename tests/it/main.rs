@@ -3,12 +3,12 @@
 mod cloud;
 #[cfg(feature = "syncer")]
 mod controlplane;
-mod helm;
 #[cfg(feature = "syncer")]
 mod drift;
 #[cfg(feature = "syncer")]
 mod engine;
 mod health;
+mod helm;
 mod kustomize;
 mod kustomize_fuzz;
 mod purity;
