@@ -12,6 +12,7 @@ use crate::cluster::discovery::{Discovery, Resource};
 use crate::cluster::error::{ApiError, Cause, ErrorKind};
 use crate::cluster::meta::{Meta, Uid};
 use crate::cluster::objects::{self, ApplyOptions, Mark};
+use crate::plan::yields::{self, Yielded};
 
 /// What a job reports.
 #[derive(Debug)]
@@ -97,10 +98,25 @@ impl Target {
 
     /// Applies one object. With `take` the fields of other managers are taken at once; otherwise a first, unforced
     /// apply lets the server list them, and `force` says whether they are then taken.
-    pub async fn apply(self, object: Object, app: Arc<str>, take: bool, force: bool) -> Done {
+    ///
+    /// Fields that are `yielded` are handed over first, if retune owns them; a new object gets them once.
+    pub async fn apply(
+        self,
+        object: Object,
+        app: Arc<str>,
+        take: bool,
+        force: bool,
+        yielded: Option<Arc<Yielded>>,
+    ) -> Done {
         let started = Instant::now();
         let mut conflicts = Vec::new();
-        let result = match self.resource(&object.id, object.version()) {
+        let prepared = match (self.resource(&object.id, object.version()), &yielded) {
+            (Ok(resource), Some(yielded)) => {
+                self.hand_over(&resource, yielded, &app).await.map(|()| resource)
+            }
+            (resource, _) => resource,
+        };
+        let result = match prepared {
             Err(error) => Err(error),
             Ok(resource) => {
                 let body = Bytes::from(self.body(&object, &app).to_string());
@@ -130,6 +146,57 @@ impl Target {
             took: started.elapsed(),
             result,
         }))
+    }
+
+    /// Makes sure that leaving the yielded fields out resets nothing: an object that is not there is created with them, and if
+    /// retune owns them they are applied at their live values by a second manager.
+    async fn hand_over(&self, resource: &Resource, yielded: &Yielded, app: &str) -> Result<(), ApiError> {
+        let id = &yielded.full.id;
+        for _ in 0..10 {
+            let live = match objects::get(&self.client, resource, id).await? {
+                Some(live) => live,
+                None => {
+                    let body = Bytes::from(self.body(&yielded.full, app).to_string());
+                    let options = ApplyOptions { force: true, dry_run: false };
+                    objects::apply(&self.client, resource, id, body, options).await?;
+                    continue;
+                }
+            };
+            let entries: Vec<crate::cluster::fields::Entry> = live
+                .pointer("/metadata/managedFields")
+                .cloned()
+                .and_then(|entries| serde_json::from_value(entries).ok())
+                .unwrap_or_default();
+            let own = crate::cluster::fields::own_entry(&entries)
+                .and_then(|e| e.fields.as_ref())
+                .and_then(|f| serde_json::from_str::<Value>(f.get()).ok())
+                .unwrap_or_default();
+            if !yields::holds_any(&own, &yielded.paths) {
+                return Ok(());
+            }
+            let mut body = yields::extract(&live, &yielded.paths);
+            body["apiVersion"] = Value::from(&*yielded.full.api_version);
+            body["kind"] = Value::from(&*id.kind);
+            // With the version: an old count must not be written over a newer one.
+            body["metadata"]["name"] = Value::from(&*id.name);
+            body["metadata"]["resourceVersion"] =
+                live.pointer("/metadata/resourceVersion").cloned().unwrap_or_default();
+            if let Some(namespace) = &id.namespace {
+                body["metadata"]["namespace"] = Value::from(&**namespace);
+            }
+            match objects::hand_over(&self.client, resource, id, Bytes::from(body.to_string())).await {
+                Err(error) if error.kind == ErrorKind::Conflict => {}
+                other => return other,
+            }
+        }
+        Err(ApiError {
+            kind: ErrorKind::NotServing,
+            what: format!("hand over fields of {id}"),
+            message: "it changes faster than it can be handed over".into(),
+            status: 0,
+            causes: Vec::new(),
+            retry_after: None,
+        })
     }
 
     /// Deletes one object if it still has that uid.

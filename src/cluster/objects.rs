@@ -78,6 +78,22 @@ pub async fn apply(
     Meta::read(&what(), &answer)
 }
 
+/// Applies a few fields as the second manager to whom retune hands over what it yields.
+///
+/// # Errors
+/// [`super::ErrorKind::Conflict`] when the object changed since its resourceVersion was read.
+pub async fn hand_over(
+    client: &Client,
+    resource: &Resource,
+    id: &ObjectId,
+    body: Bytes,
+) -> Result<(), ApiError> {
+    let options = ApplyOptions { force: true, dry_run: false };
+    let path = apply_path(resource, id, "retune-handoff", options);
+    let what = || format!("hand over fields of {id}");
+    client.request(Purpose::Apply, &what, Call::patch(&path, APPLY_PATCH, body).meta()).await.map(|_| ())
+}
+
 /// A dry-run apply whose answer is the whole object, for `diff`.
 ///
 /// # Errors

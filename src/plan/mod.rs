@@ -12,6 +12,7 @@
 //! | [`guard`] | which deletions wait for an approval |
 //! | [`hooks`] | which Helm hooks are due |
 //! | [`make`] | the comparison |
+//! | [`yields`] | fields left to others |
 //! | [`display`] | a plan and an object's change for people, secrets masked |
 
 pub mod display;
@@ -20,6 +21,7 @@ pub mod guard;
 pub mod hooks;
 pub mod make;
 pub mod order;
+pub mod yields;
 
 pub use facts::{AppMemory, Facts, Live, Remembered, Uid};
 pub use make::make;

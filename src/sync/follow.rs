@@ -18,6 +18,7 @@ use crate::cluster::discovery::Discovery;
 use crate::cluster::error::{Backoff, jitter};
 use crate::files::FileTree;
 pub use crate::ledger::RevisionInfo;
+use crate::plan::yields::{self, Yielded};
 use crate::source::git::{CommitId, GitSource, GitTree, RefWatch, Reference, Settings};
 
 /// A rendered revision.
@@ -25,17 +26,19 @@ use crate::source::git::{CommitId, GitSource, GitTree, RefWatch, Reference, Sett
 pub struct Desired {
     /// Which commit.
     pub revision: RevisionInfo,
-    /// Its objects.
+    /// Its objects, without what is yielded.
     pub cloud: Arc<RenderedCloud>,
     /// When it was seen at the source.
     pub seen: Instant,
     by_id: HashMap<ObjectId, (u32, u32)>,
+    yielded: HashMap<ObjectId, Arc<Yielded>>,
 }
 
 impl Desired {
     /// Indexes a render by identity.
     #[must_use]
     pub fn new(revision: RevisionInfo, cloud: Arc<RenderedCloud>, seen: Instant) -> Self {
+        let (cloud, yielded) = yields::split(&cloud);
         let mut by_id = HashMap::new();
         for (a, app) in cloud.apps.iter().enumerate() {
             for (o, object) in app.objects.iter().enumerate() {
@@ -44,7 +47,13 @@ impl Desired {
                 }
             }
         }
-        Self { revision, cloud, seen, by_id }
+        Self { revision, cloud, seen, by_id, yielded }
+    }
+
+    /// What of an object is left to others.
+    #[must_use]
+    pub fn yielded(&self, id: &ObjectId) -> Option<&Arc<Yielded>> {
+        self.yielded.get(id)
     }
 
     /// An object and its app.

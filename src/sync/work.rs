@@ -138,7 +138,9 @@ impl Engine {
         let policy_forces =
             self.desired.as_ref().and_then(|d| d.cloud.app(app)).is_none_or(|a| a.policy.force_conflicts);
         let force = self.steering.force && policy_forces;
-        let job = self.target.clone().apply(object.clone(), Arc::clone(app), correction && force, force);
+        let yielded = self.desired.as_ref().and_then(|d| d.yielded(id)).cloned();
+        let job =
+            self.target.clone().apply(object.clone(), Arc::clone(app), correction && force, force, yielded);
         self.in_flight += 1;
         if let Some(active) = &mut self.active {
             active.writes += 1;

@@ -9,6 +9,8 @@ mod drift;
 mod engine;
 mod health;
 mod helm;
+#[cfg(feature = "syncer")]
+mod hooks;
 mod kustomize;
 mod kustomize_fuzz;
 mod purity;

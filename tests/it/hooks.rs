@@ -1,0 +1,238 @@
+//! Helm hooks and yielded fields against the real control plane, on the engine itself: the revisions are made here, not
+//! rendered.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use retune::apply::job::Target;
+use retune::cloud::{
+    AppState, Digest, Hook, HookEvent, Interner, Object, Origin, Policy, RenderedApp, RenderedCloud, rendered,
+};
+use retune::cluster::client::{Client, ConnectOptions};
+use retune::cluster::crd::CloudSyncSpec;
+use retune::cluster::discovery::Discovery;
+use retune::cluster::{install, lease, state};
+use retune::ledger::{Ledger, RevisionInfo};
+use retune::sync::engine::{Ended, Engine, Start};
+use retune::sync::follow::{Desired, Follow, News};
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, watch};
+
+use crate::support::{control_plane, eventually};
+
+const SOON: Duration = Duration::from_secs(60);
+
+fn object(manifest: Value, namespace: &str) -> Object {
+    let origin = Origin { file: "test".into(), line: 1 };
+    Object::build(manifest, Some(namespace), origin, &mut Interner::default()).expect("a good manifest")
+}
+
+fn job(name: &str, namespace: &str, argument: &str) -> Object {
+    let pod = json!({"restartPolicy": "Never", "containers": [{"name": "main", "image": "example.org/x:1", "args": [argument]}]});
+    let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": {"template": {"spec": pod}}});
+    object(job, namespace)
+}
+
+fn hook(events: &[HookEvent], weight: i64, object: Object) -> Hook {
+    Hook { events: events.to_vec(), weight, delete_policies: Vec::new(), object }
+}
+
+fn revision(id: &str, name: &str, objects: Vec<Object>, hooks: Vec<Hook>) -> News {
+    let policy = Policy {
+        timeout: serde_json::from_value(json!("5m")).expect("a duration"),
+        prune: Default::default(),
+        drift: Default::default(),
+        health: Default::default(),
+        hooks: Default::default(),
+        rollback: Default::default(),
+        backup: None,
+        force_conflicts: true,
+    };
+    let digest = rendered::app_digest(&objects, &hooks);
+    let app = RenderedApp {
+        name: "app".into(),
+        namespace: Some(name.into()),
+        depends_on: Vec::new(),
+        policy,
+        objects,
+        hooks,
+        digest,
+        state: AppState::Ready,
+    };
+    let cloud = RenderedCloud {
+        name: name.into(),
+        profile: "base".into(),
+        apps: vec![Arc::new(app)],
+        digest: Digest::of_parts([id]),
+        rendered: 1,
+    };
+    let info = RevisionInfo { id: id.into(), author: "test".into(), subject: "test".into(), time: 0 };
+    News::Desired(Arc::new(Desired::new(info, Arc::new(cloud), Instant::now())))
+}
+
+/// An engine on its own runtime, fed by hand.
+struct Running {
+    runtime: tokio::runtime::Runtime,
+    news: mpsc::Sender<News>,
+    stop: watch::Sender<bool>,
+    engine: tokio::task::JoinHandle<Ended>,
+    lease: lease::LeaseTask,
+    name: String,
+}
+
+impl Running {
+    fn start(name: &str) -> Self {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let (news, inbox) = mpsc::channel(4);
+        let (stop, stopped) = watch::channel(false);
+        let connect =
+            ConnectOptions { kubeconfig: Some(control_plane().kubeconfig().to_owned()), context: None };
+        let (engine, lease) = runtime.block_on(async {
+            let client = Client::connect(&connect).await.expect("a client");
+            install::install(&client, None).await.expect("installed");
+            let cloudsync = match state::get_cloudsync(&client, name).await.expect("an answer") {
+                Some(found) => found,
+                None => {
+                    state::create_cloudsync(&client, name, &CloudSyncSpec::default()).await.expect("created")
+                }
+            };
+            let (mut leadership, lease) =
+                lease::campaign(client.clone(), format!("retune-{name}"), "test".into());
+            leadership.acquired().await;
+            let target = Target {
+                client: client.clone(),
+                discovery: Arc::new(Discovery::fetch(&client).await.expect("discovery")),
+                cloud: name.into(),
+                cloud_id: "0123456789abcdef".into(),
+            };
+            let inventory = state::list_inventory(&client, name).await.expect("an inventory");
+            let (_changes, control) = mpsc::channel(4);
+            let start = Start {
+                name: name.into(),
+                target,
+                leadership,
+                cloudsync,
+                inventory,
+                follow: Follow::given(inbox),
+                ledger: Ledger::none(),
+                once: false,
+            };
+            (tokio::spawn(Engine::new(start).run(stopped, control)), lease)
+        });
+        Self { runtime, news, stop, engine, lease, name: name.to_owned() }
+    }
+
+    fn send(&self, news: News) {
+        self.runtime.block_on(self.news.send(news)).expect("the engine runs");
+    }
+
+    fn await_ready(&self, revision: &str) {
+        eventually(&format!("{revision} is ready"), SOON, || {
+            let found = control_plane().get(&["cloudsync", &self.name, "-n", "retune-system"])?;
+            (found.pointer("/status/readyRevision")?.as_str() == Some(revision)).then_some(())
+        });
+    }
+
+    fn end(self) {
+        self.stop.send(true).expect("the engine runs");
+        let Self { runtime, engine, lease, .. } = self;
+        assert_eq!(runtime.block_on(engine).expect("no panic"), Ended::Stopped);
+        runtime.block_on(lease.release());
+    }
+}
+
+fn uid(kind: &str, name: &str, namespace: &str) -> String {
+    let found = control_plane().get(&[kind, name, "-n", namespace]).expect("it is there");
+    found["metadata"]["uid"].as_str().expect("a uid").to_owned()
+}
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
+fn hooks_run_once_per_change_in_order_and_not_again_after_a_restart() {
+    use HookEvent::{PostInstall, PostUpgrade, PreInstall};
+    let ns = control_plane().namespace("hooks");
+    let map = |value: &str| {
+        object(
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "conf"}, "data": {"a": value}}),
+            &ns,
+        )
+    };
+    let hooks = |argument: &str| {
+        vec![
+            hook(&[PostInstall, PostUpgrade], 5, job("sync-b", &ns, argument)),
+            hook(&[PostInstall, PostUpgrade], -1, job("sync-a", &ns, "always the same")),
+            hook(&[PreInstall], 0, job("before", &ns, "x")),
+        ]
+    };
+    let log = control_plane().audit();
+    let running = Running::start(&ns);
+    running.send(revision("r1", &ns, vec![map("1")], hooks("one")));
+    running.await_ready("r1");
+    let order: Vec<String> = log
+        .writes_to_managed("admin")
+        .iter()
+        .filter(|r| r.namespace == ns && r.verb == "patch" && r.user_agent.starts_with("retune"))
+        .map(|r| r.name.clone())
+        .collect();
+    assert_eq!(order, ["before", "conf", "sync-a", "sync-b"], "by event, then by weight");
+    let (a, b, before) = (uid("job", "sync-a", &ns), uid("job", "sync-b", &ns), uid("job", "before", &ns));
+
+    // An upgrade that changes one hook runs that one.
+    running.send(revision("r2", &ns, vec![map("2")], hooks("two")));
+    running.await_ready("r2");
+    assert_eq!(uid("job", "sync-a", &ns), a, "an unchanged hook is not run again");
+    assert_ne!(uid("job", "sync-b", &ns), b, "a changed hook is");
+    assert_eq!(uid("job", "before", &ns), before, "pre-install is over");
+    let b = uid("job", "sync-b", &ns);
+    running.end();
+
+    // A restart runs nothing again.
+    let running = Running::start(&ns);
+    running.send(revision("r3", &ns, vec![map("3")], hooks("two")));
+    running.await_ready("r3");
+    assert_eq!((uid("job", "sync-a", &ns), uid("job", "sync-b", &ns)), (a, b));
+    running.end();
+}
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
+fn replicas_under_an_autoscaler_are_left_alone_and_never_fall_to_one() {
+    let ns = control_plane().namespace("scaled");
+    let deployment = |image: &str| {
+        let pod = json!({"metadata": {"labels": {"x": "y"}}, "spec": {"containers": [{"name": "main", "image": image}]}});
+        let spec = json!({"replicas": 2, "selector": {"matchLabels": {"x": "y"}}, "template": pod});
+        object(
+            json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec}),
+            &ns,
+        )
+    };
+    let reference = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"});
+    let spec = json!({"scaleTargetRef": reference, "minReplicas": 1, "maxReplicas": 9});
+    let scaler = object(
+        json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "web"}, "spec": spec}),
+        &ns,
+    );
+    let replicas = || {
+        let found = control_plane().get(&["deployment", "web", "-n", &ns]).expect("it is there");
+        found.pointer("/spec/replicas").and_then(Value::as_i64).expect("a number")
+    };
+    let running = Running::start(&ns);
+    running.send(revision("r1", &ns, vec![deployment("example.org/x:1")], Vec::new()));
+    running.await_ready("r1");
+    assert_eq!(replicas(), 2, "without an autoscaler Git's number counts");
+
+    // The autoscaler appears: the number is handed over as it is.
+    running.send(revision("r2", &ns, vec![deployment("example.org/x:1"), scaler.clone()], Vec::new()));
+    running.await_ready("r2");
+    assert_eq!(replicas(), 2);
+    control_plane().kubectl(&["scale", "deployment", "web", "-n", &ns, "--replicas=4"]);
+    running.send(revision("r3", &ns, vec![deployment("example.org/x:2"), scaler], Vec::new()));
+    running.await_ready("r3");
+    assert_eq!(replicas(), 4, "an upgrade leaves the autoscaler's number");
+
+    // It is removed: Git's number counts again.
+    running.send(revision("r4", &ns, vec![deployment("example.org/x:2")], Vec::new()));
+    running.await_ready("r4");
+    assert_eq!(replicas(), 2);
+    running.end();
+}
