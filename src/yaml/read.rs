@@ -226,13 +226,13 @@ fn json_key(key: Node) -> Result<Node, Error> {
 /// go-yaml's words for bytes that are not what they claim to be.
 pub fn decode_bytes(bytes: &[u8]) -> Result<std::borrow::Cow<'_, str>, Error> {
     use std::borrow::Cow;
+    let pair = |c: &[u8]| [c[0], c.get(1).copied().unwrap_or(0)];
     let wide: Vec<u16> = match bytes {
-        [0xFF, 0xFE, rest @ ..] => {
-            rest.chunks(2).map(|c| u16::from_le_bytes([c[0], *c.get(1).unwrap_or(&0xDC)])).collect()
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] if !bytes.len().is_multiple_of(2) => {
+            return Err(Error::new("incomplete UTF-16 character"));
         }
-        [0xFE, 0xFF, rest @ ..] => {
-            rest.chunks(2).map(|c| u16::from_be_bytes([c[0], *c.get(1).unwrap_or(&0)])).collect()
-        }
+        [0xFF, 0xFE, rest @ ..] => rest.chunks(2).map(|c| u16::from_le_bytes(pair(c))).collect(),
+        [0xFE, 0xFF, rest @ ..] => rest.chunks(2).map(|c| u16::from_be_bytes(pair(c))).collect(),
         _ => {
             return match std::str::from_utf8(bytes) {
                 Ok(text) => Ok(Cow::Borrowed(text)),
@@ -250,8 +250,5 @@ pub fn decode_bytes(bytes: &[u8]) -> Result<std::borrow::Cow<'_, str>, Error> {
             };
         }
     };
-    if bytes.len() % 2 != 0 {
-        return Err(Error::new("incomplete UTF-16 character"));
-    }
     String::from_utf16(&wide).map(Cow::Owned).map_err(|_| Error::new("unexpected low surrogate area"))
 }
