@@ -8,7 +8,7 @@ use crate::yaml::{Mapping, Node, Scalar, Style, Tag, Value};
 
 /// The text, with a final line break.
 #[must_use]
-pub fn to_text(node: &Node) -> String {
+pub(crate) fn to_text(node: &Node) -> String {
     let mut out = String::new();
     match &node.value {
         Value::Mapping(map) if !map.entries.is_empty() => mapping(&mut out, map, 0),
