@@ -1,7 +1,7 @@
 //! The live index: a few dozen bytes per object, and the verdict on each event. Pure.
 //!
-//! The baseline of an object is what the server answered to retune's own apply. See `facts` in
-//! `docs/` and `tests/it/drift.rs` for every way of changing a field and the verdict it must give.
+//! The baseline of an object is what the server answered to retune's own apply. `docs/engine.md` and
+//! `tests/it/drift.rs` have every way of changing a field and the verdict it must give.
 
 use std::collections::HashMap;
 use std::sync::Arc;
