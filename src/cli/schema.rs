@@ -1,5 +1,7 @@
 //! `retune schema`: the JSON Schemas of the files that users write, for editors.
 
+#![allow(rustdoc::invalid_html_tags, reason = "help texts, where <app> is a placeholder")]
+
 use clap::ValueEnum;
 
 use super::{CommandError, Exit, Ui};

@@ -7,8 +7,8 @@
 //! |---|---|
 //! | [`spec`] | the kinds Cloud and App |
 //! | [`object`], [`normal`], [`scope`] | one rendered object, its normal form, namespaced or not |
-//! | [`load`], [`schema`], [`graph`], [`layers`] | reading and checking the configuration, both repositories as one tree |
-//! | [`render`], [`rendered`], [`cache`] | one revision's render, what it gives, what is reused |
+//! | [`mod@load`], [`schema`], [`graph`], [`layers`] | reading and checking the configuration, both repositories as one tree |
+//! | [`mod@render`], [`rendered`], [`cache`] | one revision's render, what it gives, what is reused |
 //! | [`problem`] | what is wrong, where, and what to do |
 
 pub mod cache;

@@ -1,6 +1,6 @@
 //! One revision's render: every app of a profile, or every error found.
 //!
-//! 1. read the configuration ([`super::load`]), choose the profile's apps, order them;
+//! 1. read the configuration ([`mod@super::load`]), choose the profile's apps, order them;
 //! 2. render each app from its manifests, kustomization or chart, or take it from the [`Cache`];
 //! 3. learn the scopes of custom kinds from the CRDs of all apps, settle namespaces and identities;
 //! 4. refuse identities that two apps share, and sum up.

@@ -1,7 +1,12 @@
 //! The two kinds of file that users write: `retune.yaml` (kind Cloud) and `apps/<app>.yaml` (kind App).
 //!
-//! These types are the one definition: the published JSON Schemas are generated from them, the loader ([`super::load`]) checks
+//! These types are the one definition: the published JSON Schemas are generated from them, the loader ([`mod@super::load`]) checks
 //! files against those schemas, and `docs/schema/` is a copy of them. A doc comment here is what an editor shows.
+
+#![allow(
+    rustdoc::invalid_html_tags,
+    reason = "these texts are also the schemas' descriptions, where <app> is a placeholder"
+)]
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! Desired and live in, ordered actions out. Pure: no I/O, no clock.
 //!
-//! [`make`] compares a [`RenderedCloud`](crate::cloud::RenderedCloud) with what the inventory remembers and the live
+//! [`fn@make`] compares a [`RenderedCloud`](crate::cloud::RenderedCloud) with what the inventory remembers and the live
 //! index knows ([`Facts`]) and gives a [`Plan`]: per app, in phases, only the objects that cost a request. What `diff`
 //! prints and what `sync` executes is this one value. Guarded deletions are part of it, withheld until their digest
 //! is approved ([`guard`]).
@@ -11,7 +11,7 @@
 //! | [`order`] | the order of kinds inside an app |
 //! | [`guard`] | which deletions wait for an approval |
 //! | [`hooks`] | which Helm hooks are due |
-//! | [`make`] | the comparison |
+//! | [`mod@make`] | the comparison |
 //! | [`yields`] | fields left to others |
 //! | [`display`] | a plan and an object's change for people, secrets masked |
 
