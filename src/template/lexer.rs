@@ -496,7 +496,7 @@ impl<'t> Lexer<'t> {
 
     fn number(&mut self) -> Item {
         let bad = |l: &mut Self| {
-            let text = quote(l.input[l.start..l.at].as_bytes());
+            let text = quote(&l.input.as_bytes()[l.start..l.at]);
             l.error(format!("bad number syntax: {text}"))
         };
         if !self.scan_number() {

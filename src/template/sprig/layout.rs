@@ -125,7 +125,7 @@ pub(super) fn format(time: &Time, layout: &str) -> String {
     let w = time.wall();
     let mut out = String::new();
     let mut rest = layout;
-    let hour12 = if w.hour % 12 == 0 { 12 } else { w.hour % 12 };
+    let hour12 = if w.hour.is_multiple_of(12) { 12 } else { w.hour % 12 };
     let year = |width: usize| {
         if w.year < 0 { format!("-{:0width$}", -w.year) } else { format!("{:0width$}", w.year) }
     };
