@@ -6,16 +6,8 @@ use crate::Target;
 
 /// All targets.
 pub(crate) const ALL: &[Target] = &[
-    Target {
-        name: "read_v3",
-        corpus: yaml_corpus,
-        run: |input| read(input, |text, limits| yaml::read_v3(text, limits)),
-    },
-    Target {
-        name: "read_v2",
-        corpus: yaml_corpus,
-        run: |input| read(input, |text, limits| yaml::read_v2_json_all(text, limits)),
-    },
+    Target { name: "read_v3", corpus: yaml_corpus, run: |input| read(input, yaml::read_v3) },
+    Target { name: "read_v2", corpus: yaml_corpus, run: |input| read(input, yaml::read_v2_json_all) },
     Target { name: "emit", corpus: yaml_corpus, run: emit },
 ];
 

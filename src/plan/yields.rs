@@ -153,7 +153,7 @@ mod tests {
     fn a_path_is_taken_out_and_found_alone() {
         let path = vec!["spec".to_owned(), "replicas".to_owned()];
         let mut body = json!({"kind": "Deployment", "spec": {"replicas": 3, "x": 1}});
-        assert_eq!(extract(&body, &[path.clone()]), json!({"spec": {"replicas": 3}}));
+        assert_eq!(extract(&body, std::slice::from_ref(&path)), json!({"spec": {"replicas": 3}}));
         assert!(remove(&mut body, &path));
         assert!(!remove(&mut body, &path));
         assert_eq!(body, json!({"kind": "Deployment", "spec": {"x": 1}}));

@@ -1,5 +1,8 @@
 //! Integration tests: one binary, a module per subject.
 
+// A helper that panics fails its test, which is what it is for.
+#![allow(clippy::unwrap_used)]
+
 mod cloud;
 #[cfg(feature = "syncer")]
 mod controlplane;

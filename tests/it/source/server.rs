@@ -9,26 +9,26 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// How the server behaves.
 #[derive(Default, Clone)]
-pub struct Behaviour {
+pub(super) struct Behaviour {
     /// `Authorization` header that is asked for.
-    pub authorization: Option<String>,
+    pub(super) authorization: Option<String>,
     /// Certificate chain and key in DER: speak TLS.
-    pub tls: Option<Arc<rustls::ServerConfig>>,
+    pub(super) tls: Option<Arc<rustls::ServerConfig>>,
     /// Break off the response of a fetch after so many bytes.
-    pub cut_after: Option<usize>,
+    pub(super) cut_after: Option<usize>,
 }
 
 /// A running server; ends with the value.
-pub struct GitServer {
-    pub url: String,
-    pub requests: Arc<AtomicUsize>,
+pub(super) struct GitServer {
+    pub(super) url: String,
+    pub(super) requests: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
     address: std::net::SocketAddr,
 }
 
 impl GitServer {
     /// Serves every repository under a folder.
-    pub fn start(root: &Path, behaviour: Behaviour) -> Self {
+    pub(super) fn start(root: &Path, behaviour: Behaviour) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let scheme = if behaviour.tls.is_some() { "https" } else { "http" };
@@ -158,7 +158,7 @@ fn backend(
 }
 
 /// A TLS configuration for `localhost` and the PEM text of the certificate that signs it (itself).
-pub fn self_signed() -> (Arc<rustls::ServerConfig>, String) {
+pub(super) fn self_signed() -> (Arc<rustls::ServerConfig>, String) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let key = rustls::pki_types::PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
     let config =
