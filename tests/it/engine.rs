@@ -67,7 +67,8 @@ impl TestCloud {
         eventually(&format!("status.{path} is {value}"), SOON, || {
             let found = self.cloudsync()?;
             let have = found.pointer(&format!("/status/{path}"))?.clone();
-            (have.as_str() == Some(value) || have.to_string() == value).then_some(())
+            let shown = have.to_string();
+            (have.as_str() == Some(value) || shown == value).then_some(())
         });
     }
 
