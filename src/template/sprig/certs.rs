@@ -3,7 +3,7 @@
 //! X.509 v3 with the fields Go's `x509.CreateCertificate` writes for sprig's templates. Valid from the host's `now`.
 
 use std::any::Any;
-use std::net::IpAddr;
+use core::net::IpAddr;
 use std::rc::Rc;
 
 use sha2::{Digest as _, Sha256};
