@@ -2,8 +2,8 @@
 //!
 //! X.509 v3 with the fields Go's `x509.CreateCertificate` writes for sprig's templates. Valid from the host's `now`.
 
-use std::any::Any;
 use core::net::IpAddr;
+use std::any::Any;
 use std::rc::Rc;
 
 use sha2::{Digest as _, Sha256};
