@@ -1,7 +1,7 @@
 //! The task that owns a cloud: its state and its loop.
 //!
 //! Everything that happens arrives here as a message (a job's report, a watch's notice, a revision, a change of the
-//! `CloudSync`, a timer), changes the state, and then [`Engine::pump`] starts what may start. No other task writes.
+//! `CloudSync`, a timer), changes the state, and then `Engine::pump` starts what may start. No other task writes.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque};
