@@ -72,6 +72,39 @@ fn a_changed_value_is_corrected_with_one_patch_and_blamed_on_its_writer() {
 
 #[test]
 #[ignore = "needs the control plane: ./tests/run"]
+fn edit_replace_and_client_side_apply_are_corrected_and_blamed_by_their_names() {
+    let t = Drift::new("drift-writers");
+    let (requests, lines) = t.after(|ns| {
+        let mut edit = control_plane().kubectl_command();
+        edit.args(["edit", "configmap", "conf", "-n", ns])
+            .env("KUBE_EDITOR", "sed -i 's/a: \"1\"/a: \"6\"/'");
+        assert!(edit.output().expect("kubectl runs").status.success());
+    });
+    assert_eq!(requests, ["patch configmaps conf"]);
+    assert!(lines.contains("data.a taken by kubectl-edit (Update, 20"), "{lines}");
+    assert_eq!(t.data("a"), "1");
+
+    let (requests, lines) = t.after(|ns| {
+        let mut live = t.cloud.get("configmap", "conf").expect("it is there");
+        live["data"]["a"] = "7".into();
+        control_plane().kubectl_with(&["replace", "-n", ns, "-f", "-"], &live.to_string());
+    });
+    assert_eq!(requests, ["patch configmaps conf"]);
+    assert!(lines.contains("data.a taken by kubectl-replace (Update, 20"), "{lines}");
+    assert_eq!(t.data("a"), "1");
+
+    let (requests, lines) = t.after(|ns| {
+        let map = serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "conf"},
+            "data": {"a": "8", "b": "2"}});
+        control_plane().kubectl_with(&["apply", "-n", ns, "-f", "-"], &map.to_string());
+    });
+    assert_eq!(requests, ["patch configmaps conf"]);
+    assert!(lines.contains("data.a taken by kubectl-client-side-apply (Update, 20"), "{lines}");
+    assert_eq!(t.data("a"), "1");
+}
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
 fn a_removed_key_a_removed_label_and_a_deletion_come_back_with_one_patch_each() {
     let t = Drift::new("drift-removed");
     let (requests, lines) = t.after(|ns| {
