@@ -1,5 +1,8 @@
 //! What is fuzzed. A room adds its targets here: a name, a corpus, a function that takes any bytes.
 
+use std::rc::Rc;
+
+use retune::template::{self, Exec, Func, MissingKey, Registry, Set, Signature, Type, Value, sprig};
 use retune::yaml::{self, Limits, emit, json};
 
 use crate::Target;
@@ -9,7 +12,89 @@ pub(crate) const ALL: &[Target] = &[
     Target { name: "read_v3", corpus: yaml_corpus, run: |input| read(input, yaml::read_v3) },
     Target { name: "read_v2", corpus: yaml_corpus, run: |input| read(input, yaml::read_v2_json_all) },
     Target { name: "emit", corpus: yaml_corpus, run: emit },
+    Target { name: "template_parse", corpus: template_corpus, run: parse_template },
+    Target { name: "template", corpus: template_corpus, run: render_template },
 ];
+
+/// The cases of the template room's baselines.
+fn template_corpus() -> Vec<Vec<u8>> {
+    let mut corpus = vec![b"{{ .a }}".to_vec()];
+    for folder in ["language", "fmt", "helm"] {
+        let Ok(files) = std::fs::read_dir(format!("fixtures/template/{folder}")) else { continue };
+        for file in files.flatten().filter(|f| f.path().extension().is_some_and(|e| e == "cases")) {
+            let text = std::fs::read_to_string(file.path()).unwrap_or_default();
+            corpus.extend(text.lines().filter(|l| l.contains("{{")).map(|l| l.as_bytes().to_vec()));
+        }
+    }
+    corpus
+}
+
+/// sprig without what is slow on purpose: keys, password hashes.
+fn template_funcs() -> Rc<Registry> {
+    let mut funcs = Registry::new();
+    sprig::register(&mut funcs);
+    for name in [
+        "genPrivateKey",
+        "genCA",
+        "genCAWithKey",
+        "genSelfSignedCert",
+        "genSelfSignedCertWithKey",
+        "genSignedCert",
+        "genSignedCertWithKey",
+        "bcrypt",
+        "htpasswd",
+        "derivePassword",
+    ] {
+        let signature = Signature::variadic(&[Type::Any], Type::String);
+        funcs.add(Func::new(name, signature, |_, _| Ok(Value::str("slow"))));
+    }
+    let signature = Signature::fixed(&[Type::String, Type::Any], Type::String);
+    funcs.add(Func::new("include", signature, |exec, args| {
+        let mut out = Vec::new();
+        exec.run(&args[0].text().unwrap_or_default(), args[1].clone(), &mut out)?;
+        Ok(Value::from(out))
+    }));
+    funcs.add(Func::new("tpl", signature, |exec, args| {
+        let mut set = exec.set().clone();
+        let template = set.parse("tpl", &args[0].text().unwrap_or_default())?;
+        let mut out = Vec::new();
+        exec.run_in(set, &template, args[1].clone(), &mut out)?;
+        Ok(Value::from(out))
+    }));
+    Rc::new(funcs)
+}
+
+thread_local! {
+    static FUNCS: Rc<Registry> = template_funcs();
+}
+
+fn parse_template(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let mut set = Set::new(FUNCS.with(Rc::clone));
+    if let Err(e) = set.parse("fuzz", &text) {
+        drop(e.to_string());
+    }
+}
+
+fn render_template(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let mut set = Set::new(FUNCS.with(Rc::clone)).with_missing_key(MissingKey::Zero);
+    let Ok(template) = set.parse("fuzz", &text) else { return };
+    let data = serde_json::json!({
+        "s": "text", "i": 3, "f": 2.5, "t": true, "n": null, "l": [1, "a", null, [2]], "m": {"a": 1, "b": {"c": "x"}},
+        "strs": ["b", "a"], "nums": [3, 1, 2], "e": "", "el": [], "em": {}, "a": 1, "u": "h\u{e9}llo"
+    });
+    let randomness = sprig::Randomness::Random { entropy: [1; 32] };
+    let host = sprig::Host::new(randomness, (1_700_000_000, 0), Rc::new(()));
+    let limits = template::Limits { depth: 200, steps: 50_000, text: 1 << 18 };
+    let mut out = Vec::new();
+    let done =
+        Exec::new(set, limits, Rc::new(host)).run_template(&template, Value::from_json(&data), &mut out);
+    if let Err(e) = done {
+        drop(e.to_string());
+    }
+    assert!(out.len() <= 1 << 19, "the output is bounded");
+}
 
 /// The documents and scalars of the YAML room's baselines.
 pub(crate) fn yaml_corpus() -> Vec<Vec<u8>> {
