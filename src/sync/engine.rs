@@ -58,7 +58,7 @@ pub(super) enum Message {
     /// Discovery.
     Discovered(Result<Discovery, ApiError>),
     /// What exists of a first sync's objects, and what is ours by label and annotation.
-    Scanned(Result<super::revise::Scan, ApiError>),
+    Scanned(Result<super::scan::Scan, ApiError>),
     /// An approval was recorded as used.
     Consumed(Result<(), ApiError>),
     /// A hook's object was created, or found.
@@ -323,7 +323,7 @@ impl Engine {
         let writes = self.memory.take_writes(&self.name, None, &self.index);
         let client = self.target.client.clone();
         let (results, _) = tokio::join!(
-            super::work::write_shards(client.clone(), Arc::clone(&self.name), writes),
+            super::shards::write_shards(client.clone(), Arc::clone(&self.name), writes),
             self.write_status_now(),
         );
         for (write, result) in results {

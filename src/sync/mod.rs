@@ -9,11 +9,15 @@
 //! | [`memory`] | the inventory as it is kept in memory and written to its shards (pure) |
 //! | [`fight`] | backing off from a rival that takes a field again and again (pure) |
 //! | [`engine`] | the task: its state and its loop |
-//! | [`observe`], [`revise`], [`work`], [`control`], [`report`] | what it does with events, revisions, jobs, requests; what it tells |
+//! | [`observe`], [`revise`], [`control`], [`report`] | what it does with events, revisions, requests; what it tells |
+//! | [`progress`] | a run under way |
+//! | [`work`], [`answers`], [`shards`] | starting requests; the server's answers; writing the inventory |
+//! | [`scan`] | what there is in the cluster before the first plan, and discovery |
 //! | [`hooks`] | Helm hooks |
 //! | [`follow`] | source and render |
 //! | [`start`], [`preview`] | starting a syncer; making a plan without one |
 
+pub mod answers;
 pub mod control;
 pub mod engine;
 pub mod fight;
@@ -23,7 +27,10 @@ pub mod index;
 pub mod memory;
 pub mod observe;
 pub mod preview;
+pub mod progress;
 pub mod report;
 pub mod revise;
+pub mod scan;
+pub mod shards;
 pub mod start;
 pub mod work;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::control::DriftMode;
 use super::engine::{Engine, Timer, WatchState};
 use super::index::{Standing, Verdict, verdict};
-use super::revise::id_of;
+use super::scan::id_of;
 use crate::cloud::ObjectId;
 use crate::cluster::discovery::Resource;
 use crate::cluster::fields;

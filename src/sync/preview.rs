@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::follow::{Desired, FollowOptions, render_once};
 use super::index::{Index, Verdict, verdict};
 use super::memory::Memory;
-use super::revise::{id_of, scan};
+use super::scan::{id_of, scan};
 use crate::apply::job::Target;
 use crate::cloud::ObjectId;
 use crate::cluster::client::Client;

@@ -1,0 +1,235 @@
+//! What the engine does with a run under way: the orders it gives, timeouts, its end.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::engine::{Ended, Engine, Timer};
+use super::index::Tracked;
+use crate::apply::run::{Order, Readiness, State};
+use crate::cloud::ObjectId;
+use crate::plan::Verb;
+
+impl Engine {
+    fn readiness(&self, app: &str) -> Readiness {
+        let Some(desired) = self.desired.as_ref().and_then(|d| d.cloud.app(app)) else {
+            return Readiness::Ready;
+        };
+        if self.unready.get(app).is_none_or(HashSet::is_empty) {
+            return Readiness::Ready;
+        }
+        // Reached once with this very render: stays a satisfied dependency.
+        match self.memory.apps.get(app) {
+            Some(record) if record.ready_render == Some(desired.digest) => Readiness::Ready,
+            _ => Readiness::Waiting,
+        }
+    }
+
+    fn established(&self, id: &ObjectId) -> bool {
+        self.index.objects.get(id).is_some_and(|k| k.health == crate::health::Health::Ready)
+            && self.target.discovery.serves_definition(&id.name)
+    }
+
+    /// Lets the run go on as far as it can.
+    pub(super) fn advance(&mut self) {
+        if self.steering.suspend {
+            return;
+        }
+        let Some(mut active) = self.active.take() else { return };
+        let orders = active.run.advance(&|app| self.readiness(app), &|id| self.established(id));
+        self.active = Some(active);
+        for order in orders {
+            self.obey(order);
+        }
+        self.end_of_run();
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Record(app) => self.record(&app),
+            Order::Apply(id) => {
+                self.note_app_start(&id);
+                self.want(&id, false);
+            }
+            Order::Delete(action) => {
+                if self.index.objects.contains_key(&action.id) {
+                    self.deletions.push_back(*action);
+                } else if let Some(active) = &mut self.active {
+                    active.run.applied(&action.id);
+                }
+            }
+            Order::Release(id) => {
+                tracing::info!(object = %id, "released: it stays in the cluster and is managed no more");
+                self.forget(&id);
+            }
+            Order::Hooks(app, when) => self.run_hooks(&app, when),
+            Order::AppApplied(app) => {
+                let revision = self.desired.as_ref().map(|d| d.revision.id.clone()).unwrap_or_default();
+                if let Some(digest) = self.desired.as_ref().and_then(|d| d.cloud.app(&app)).map(|a| a.digest)
+                {
+                    self.memory.app(&app).set_render(digest, &revision);
+                    self.dirty();
+                }
+            }
+            Order::AppReady(app) => {
+                if let Some(digest) = self.desired.as_ref().and_then(|d| d.cloud.app(&app)).map(|a| a.digest)
+                    && self.unready.get(&app).is_none_or(HashSet::is_empty)
+                {
+                    let record = self.memory.app(&app);
+                    if record.render == Some(digest) {
+                        record.set_ready(digest);
+                        self.dirty();
+                    }
+                }
+            }
+        }
+    }
+
+    fn note_app_start(&mut self, id: &ObjectId) {
+        let Some((app, timeout)) = self.desired.as_ref().and_then(|d| {
+            let (app, _) = d.object(id)?;
+            Some((Arc::clone(app), d.cloud.app(app)?.policy.timeout))
+        }) else {
+            return;
+        };
+        let Some(active) = &mut self.active else { return };
+        if !active.app_started.contains_key(&app) {
+            active.app_started.insert(Arc::clone(&app), Instant::now());
+            self.after(timeout.duration(), Timer::AppTimeout(app));
+        }
+    }
+
+    /// Puts an app's additions into the inventory before any of its objects is applied.
+    fn record(&mut self, app: &Arc<str>) {
+        let Some(desired) = self.desired.clone() else { return };
+        let ids: Vec<ObjectId> = match self.active.as_ref().and_then(|a| a.run.app(app)) {
+            Some(run) => run
+                .plan
+                .applies
+                .iter()
+                .filter(|a| matches!(a.verb, Verb::Create | Verb::Adopt))
+                .map(|a| a.id.clone())
+                .collect(),
+            None => return,
+        };
+        for id in ids {
+            let Some((_, object)) = desired.object(&id) else { continue };
+            let before = self.index.objects.get(&id).map(|k| (Arc::clone(&k.app), k.shard));
+            if let Some((old, shard)) = &before {
+                if old == app {
+                    self.memory.app(app).touch(&id);
+                    continue;
+                }
+                self.memory.app(old).remove(&id, *shard);
+                if let Some(set) = self.unready.get_mut(old) {
+                    set.remove(&id);
+                }
+            }
+            let record = self.memory.app(app);
+            let shard = record.place();
+            record.touch(&id);
+            let known = self
+                .index
+                .objects
+                .entry(id)
+                .or_insert_with(|| Tracked::new(Arc::clone(app), object.version().into()));
+            known.app = Arc::clone(app);
+            known.shard = shard;
+            if before.is_some() {
+                // The label names the new app: it must be applied even if its text is the same.
+                known.digest = None;
+            }
+        }
+        self.recording.insert(Arc::clone(app));
+    }
+
+    /// An app did not become ready in time.
+    pub(super) fn app_timeout(&mut self, app: &Arc<str>) {
+        let Some(timeout) =
+            self.desired.as_ref().and_then(|d| d.cloud.app(app)).map(|a| a.policy.timeout.duration())
+        else {
+            return;
+        };
+        let Some(active) = &mut self.active else { return };
+        if active.app_started.get(app).is_none_or(|at| at.elapsed() < timeout) {
+            return;
+        }
+        let Some(run) = active.run.apps.iter_mut().find(|a| a.plan.app == *app) else { return };
+        if matches!(run.state, State::Done | State::Failed | State::Pruning) {
+            return;
+        }
+        tracing::warn!(%app, seconds = timeout.as_secs(), "not ready within its timeout; it goes on, its dependants wait");
+        self.report.timed_out(app);
+        self.report.due = true;
+    }
+
+    /// Tells when everything is applied, and when everything is ready.
+    fn end_of_run(&mut self) {
+        let Some(active) = &mut self.active else { return };
+        let Some(desired) = self.desired.clone() else { return };
+        if active.run.is_applied() && !active.applied_told {
+            active.applied_told = true;
+            let failed: usize = active.run.apps.iter().map(|a| a.failed.len()).sum();
+            let ms = active.seen.elapsed().as_secs_f64() * 1e3;
+            tracing::info!(
+                revision = %desired.revision.short(), plan = %active.plan.summary(), writes = active.writes,
+                unchanged = active.plan.unchanged, failed, rendered_apps = desired.cloud.rendered,
+                ms = (ms * 10.0).round() / 10.0,
+                first_write_ms = active.first_write.map(|at| at.duration_since(active.seen).as_millis() as u64),
+                "synced"
+            );
+            self.report.applied(&desired.revision, active, failed);
+            self.report.due = true;
+            if active.plan.withheld.is_empty() && failed == 0 && !self.existing.is_empty() {
+                self.existing.clear();
+            }
+        }
+        if !active.run.is_over() {
+            return;
+        }
+        let failed: Vec<String> = active.run.apps.iter().flat_map(|a| a.failed.values().cloned()).collect();
+        let ready = failed.is_empty() && self.unready.values().all(HashSet::is_empty);
+        let record = crate::ledger::SyncRecord::of(
+            &desired.revision,
+            &active.plan,
+            active.writes,
+            &failed,
+            active.seen.elapsed(),
+            ready,
+        );
+        let (plan_empty, writes) = (active.plan.is_empty(), active.writes);
+        let summary = active.plan.summary();
+        let frozen_done = self.prune_frozen && failed.is_empty();
+        let ms = active.seen.elapsed().as_millis() as u64;
+        self.active = None;
+        if !plan_empty || writes > 0 {
+            tracing::info!(revision = %desired.revision.short(), ready, ms, "sync is over");
+        }
+        self.ledger.sync(&record);
+        self.report.over(&desired.revision, ready, &failed);
+        self.request_done();
+        self.report.due = true;
+        if writes > 0 {
+            self.report.event(failed.is_empty(), &desired.revision, &summary);
+            self.after(std::time::Duration::ZERO, Timer::Events);
+        }
+        if self.memory.is_dirty() {
+            self.flush_at = Some(Instant::now());
+        }
+        let compared = self
+            .index
+            .objects
+            .iter()
+            .all(|(id, k)| k.digest.is_some() || k.deleting || desired.object(id).is_none());
+        if frozen_done && compared {
+            tracing::info!("all objects are compared: pruning is free again");
+            self.prune_frozen = false;
+            self.plan_again();
+            return;
+        }
+        if self.once {
+            self.ended = Some(Ended::Once(ready && !self.report.is_withheld()));
+            self.stopping = true;
+        }
+    }
+}
