@@ -5,6 +5,7 @@
 //! | room | what it does | I/O |
 //! |---|---|---|
 //! | [`files`] | the read-only file tree that every renderer reads | none |
+//! | [`goregex`] | regular expressions as Go reads them | none |
 //! | [`yaml`] | reads YAML as go-yaml v2 and v3 do, writes it as `sigs.k8s.io/yaml` does | none |
 //! | [`template`] | Go's text/template with sprig's functions | none |
 //! | [`helm`] | charts and values in, manifests and hooks out | none |
@@ -22,6 +23,7 @@
 pub mod cli;
 pub mod cloud;
 pub mod files;
+pub mod goregex;
 pub mod health;
 pub mod helm;
 pub mod kustomize;

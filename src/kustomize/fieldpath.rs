@@ -7,7 +7,6 @@ use std::borrow::Cow;
 
 use super::error::Error;
 use super::fieldspec::{split_path, wrong_kind};
-use super::goregex;
 use crate::yaml::{Entry, Limits, Mapping, Node, Scalar, Style, Tag, Value, read_v3_stream};
 
 /// The tag of a scalar that was made and has no type yet.
@@ -285,7 +284,7 @@ fn elements_matching(
     visit: &mut dyn FnMut(&mut Node) -> Result<(), Error>,
 ) -> Result<usize, Error> {
     let (key, pattern) = key_and_value(part)?;
-    let regex = goregex::compile(pattern).map_err(Error::new)?;
+    let regex = crate::goregex::compile(pattern).map_err(Error::new)?;
     let mut run = |node: &mut Node| -> Result<usize, Error> {
         let mut count = 0;
         for element in elements_mut(node)? {

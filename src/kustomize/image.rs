@@ -7,12 +7,13 @@ use regex::Regex;
 
 use super::error::{Context, Error};
 use super::fieldspec::{self, Create};
-use super::goregex;
+use super::pattern;
 use super::resmap::ResMap;
 use super::resource::Resource;
 use super::share::Shares;
 use super::transform::{Ctx, Transformer};
 use super::types::{FsSlice, Image};
+use crate::goregex;
 use crate::yaml::{Node, Value};
 
 /// The transformer of one entry.
@@ -165,7 +166,7 @@ enum Matcher {
 
 impl Matcher {
     fn new(name: &str) -> Result<Self, Error> {
-        if goregex::is_plain(&name.replace('.', "")) && name.is_ascii() {
+        if pattern::is_plain(&name.replace('.', "")) && name.is_ascii() {
             return Ok(Self::Plain(name.to_owned()));
         }
         let pattern = format!("^{name}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$");

@@ -4,9 +4,9 @@
 //! match everything.
 
 use super::error::{Context, Error};
-use super::goregex::Anchored;
 use super::gvk::{GvkView, IdView, ResId};
 use super::labelselector::LabelSelector;
+use super::pattern::Anchored;
 use super::resmap::ResMap;
 use super::resource::Resource;
 use super::types::Selector;

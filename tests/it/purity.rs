@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 
 /// Rooms that take data and return data.
-const PURE: [&str; 8] = ["files", "yaml", "template", "helm", "kustomize", "cloud", "plan", "health"];
+const PURE: [&str; 9] =
+    ["files", "goregex", "yaml", "template", "helm", "kustomize", "cloud", "plan", "health"];
 
 /// What a pure room must not name.
 const IMPURE: &[&str] = &[
@@ -27,14 +28,15 @@ const IMPURE: &[&str] = &[
 /// For each room, the rooms that it may import; itself is understood.
 const ARROWS: &[(&str, &[&str])] = &[
     ("files", &[]),
+    ("goregex", &[]),
     ("yaml", &["files"]),
-    ("template", &["yaml", "files"]),
+    ("template", &["yaml", "files", "goregex"]),
     ("helm", &["template", "yaml", "files"]),
-    ("kustomize", &["helm", "template", "yaml", "files"]),
+    ("kustomize", &["helm", "template", "yaml", "files", "goregex"]),
     ("cloud", &["kustomize", "helm", "template", "yaml", "files"]),
     ("plan", &["cloud", "yaml", "files"]),
     ("health", &["cloud", "yaml", "files"]),
-    ("source", &["cloud", "helm", "yaml", "files"]),
+    ("source", &["cloud", "helm", "kustomize", "yaml", "files"]),
     ("cluster", &["plan", "health", "cloud", "yaml", "files"]),
     ("ledger", &["cluster", "plan", "health", "cloud", "yaml", "files"]),
     ("apply", &["cluster", "plan", "health", "cloud", "yaml", "files"]),

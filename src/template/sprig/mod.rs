@@ -30,7 +30,6 @@ mod merge;
 mod paths;
 mod pem;
 mod reflection;
-mod regex_syntax;
 mod regexes;
 mod strings;
 mod toml;

@@ -1,139 +1,16 @@
-//! Go's `regexp` (RE2 syntax) through the `regex` crate, with what differs translated.
-//!
-//! `\d`, `\w`, `\s`, `\b` are ASCII in Go and Unicode in the crate; `\Q...\E`, `\C` and `\z` are Go's own. Replacement
-//! templates are expanded by Go's rules. Compiled patterns are kept for the thread.
-
-use std::cell::RefCell;
-use std::collections::HashMap;
+//! Sprig's regular expressions: [`goregex`] compiles them; matches are walked and replacement templates expanded by Go's rules.
 
 use super::args::{B, Entry, FuncResult, I, S, fixed, int, text};
+use crate::goregex;
 use crate::template::error::FuncError;
 use crate::template::types::Type;
 use crate::template::value::{List, Value};
 use regex::{Captures, Regex};
 use std::rc::Rc;
 
-/// The most compiled patterns kept.
-const KEPT: usize = 256;
-
-thread_local! {
-    static COMPILED: RefCell<HashMap<String, Regex>> = RefCell::default();
-}
-
-/// Go's syntax in the crate's.
-fn translate(pattern: &str) -> String {
-    let mut out = String::with_capacity(pattern.len() + 8);
-    let mut rest = pattern;
-    let mut class = 0_usize;
-    while let Some(c) = rest.chars().next() {
-        if c == '\\' {
-            let Some(e) = rest[1..].chars().next() else {
-                out.push('\\');
-                break;
-            };
-            rest = &rest[1 + e.len_utf8()..];
-            match e {
-                'Q' if class == 0 => {
-                    let (literal, after) = rest.split_once("\\E").unwrap_or((rest, ""));
-                    out.push_str(&regex::escape(literal));
-                    rest = after;
-                }
-                'd' if class > 0 => out.push_str("0-9"),
-                'w' if class > 0 => out.push_str("0-9A-Za-z_"),
-                's' if class > 0 => out.push_str("\\t\\n\\x0C\\r "),
-                'd' => out.push_str("[0-9]"),
-                'D' => out.push_str("[^0-9]"),
-                'w' => out.push_str("[0-9A-Za-z_]"),
-                'W' => out.push_str("[^0-9A-Za-z_]"),
-                's' => out.push_str("[\\t\\n\\x0C\\r ]"),
-                'S' => out.push_str("[^\\t\\n\\x0C\\r ]"),
-                'b' if class == 0 => out.push_str("(?-u:\\b)"),
-                'B' if class == 0 => out.push_str("(?-u:\\B)"),
-                'p' | 'P' | 'x' if rest.starts_with('{') => {
-                    let end = rest.find('}').map_or(rest.len(), |n| n + 1);
-                    out.extend(['\\', e]);
-                    out.push_str(&rest[..end]);
-                    rest = &rest[end..];
-                }
-                other => out.extend(['\\', other]),
-            }
-            // After a class such as \w a dash is itself, not the start of a range: `[\w-\.]`.
-            if class > 0
-                && matches!(e, 'd' | 'w' | 's' | 'D' | 'W' | 'S')
-                && let Some(after) = rest.strip_prefix('-')
-            {
-                out.push_str("\\-");
-                rest = after;
-            }
-            continue;
-        }
-        rest = &rest[c.len_utf8()..];
-        match c {
-            '[' if class == 0 => {
-                class = 1;
-                out.push('[');
-                if let Some(after) = rest.strip_prefix('^') {
-                    out.push('^');
-                    rest = after;
-                }
-                if let Some(after) = rest.strip_prefix(']') {
-                    out.push_str("\\]");
-                    rest = after;
-                }
-            }
-            // Only [:alpha:] and its like are nested in Go; everything else is a literal.
-            '[' => match rest.strip_prefix(':').and_then(|r| r.find(":]")) {
-                Some(end) => {
-                    out.push('[');
-                    out.push_str(&rest[..end + 3]);
-                    rest = &rest[end + 3..];
-                }
-                None => out.push_str("\\["),
-            },
-            ']' if class > 0 => {
-                class = 0;
-                out.push(']');
-            }
-            // A brace that starts no repetition is itself: `${[^}]+}`.
-            '{' if class == 0 && !is_repetition(rest) => out.push_str("\\{"),
-            // Set operations of the crate that Go does not have.
-            '&' | '~' if class > 0 => out.extend(['\\', c]),
-            '-' if class > 0 && rest.starts_with('-') => out.push_str("\\-"),
-            other => out.push(other),
-        }
-    }
-    out
-}
-
-/// What follows `{` in `{2}`, `{2,}`, `{2,5}`.
-fn is_repetition(rest: &str) -> bool {
-    let digits = |s: &str| s.bytes().take_while(u8::is_ascii_digit).count();
-    let first = digits(rest);
-    let mut rest = &rest[first..];
-    if let Some(after) = rest.strip_prefix(',') {
-        rest = &after[digits(after)..];
-    }
-    first > 0 && rest.starts_with('}')
-}
-
 /// A compiled pattern with Go's meaning.
-pub(crate) fn compile(pattern: &str) -> Result<Regex, FuncError> {
-    COMPILED.with_borrow_mut(|kept| {
-        if let Some(found) = kept.get(pattern) {
-            return Ok(found.clone());
-        }
-        super::regex_syntax::check(pattern)?;
-        let compiled = Regex::new(&translate(pattern)).map_err(|e| {
-            let all = e.to_string();
-            let why = all.lines().last().unwrap_or("").trim().trim_start_matches("error: ");
-            FuncError::new(format!("error parsing regexp: {why}: `{pattern}`"))
-        })?;
-        if kept.len() >= KEPT {
-            kept.clear();
-        }
-        kept.insert(pattern.to_owned(), compiled.clone());
-        Ok(compiled)
-    })
+fn compile(pattern: &str) -> Result<Regex, FuncError> {
+    goregex::compile(pattern).map_err(FuncError::new)
 }
 
 /// `regexp.MustCompile`'s panic text around a compile error.
