@@ -84,7 +84,7 @@ good "Kubernetes $(kubectl version -o json | sed -n '/"serverVersion"/,$ s/.*"gi
 step "2. A cloud in a Git repository"
 git_() { git -C "$repo" -c user.name="${1}" -c user.email="${1,,}@example.com" -c commit.gpgsign=false -c gc.auto=0 "${@:2}"; }
 mkdir "$repo"
-cp -r "$root/repo-layout/." "$repo/"
+"$root/examples/offline" "$repo"
 git_ Ada init --quiet --initial-branch=main
 git_ Ada add --all
 git_ Ada commit --quiet --message "Begin"
@@ -112,7 +112,7 @@ await condition=Ready 180 "readiness of all apps"
 good "all apps ready after $(since "$from")"
 
 # One stream of the object that the tour changes: each line is "IMAGE REPLICAS", as a watch tells it.
-exec {lines}< <(exec kubectl get statefulset memcached -n openstack --watch -o jsonpath='{.spec.template.spec.containers[0].image} {.spec.replicas}{"\n"}')
+exec {lines}< <(exec kubectl get statefulset memcached-memcached -n openstack --watch -o jsonpath='{.spec.template.spec.containers[0].image} {.spec.replicas}{"\n"}')
 watch_pid=$!
 expect() { # LINE SECONDS WHAT: reads the stream until that line
   local line end=$((SECONDS + $2))
@@ -125,15 +125,15 @@ expect() { # LINE SECONDS WHAT: reads the stream until that line
   done
   fail "$3 did not happen within $2 s: expected \"$1\", last seen \"${line:-nothing}\""
 }
-file=$repo/kustomize/memcached/base/statefulset.yaml
-image=$(kubectl get statefulset memcached -n openstack -o jsonpath='{.spec.template.spec.containers[0].image}')
-replicas=$(kubectl get statefulset memcached -n openstack -o jsonpath='{.spec.replicas}')
-grep -q "image: $image\$" "$file" || fail "$file does not name the image that runs ($image)"
+file=$repo/helm-configs/memcached/memcached.yaml
+image=$(kubectl get statefulset memcached-memcached -n openstack -o jsonpath='{.spec.template.spec.containers[0].image}')
+replicas=$(kubectl get statefulset memcached-memcached -n openstack -o jsonpath='{.spec.replicas}')
+grep -q "memcached: $image\$" "$file" || fail "$file does not name the image that runs ($image)"
 expect "$image $replicas" 10 "the watch's first line"
 
 step "4. A commit is applied"
 newer=${image%:*}:1.6.40-quickstart
-sed -i "s|image: $image\$|image: $newer|" "$file"
+sed -i "s|memcached: $image\$|memcached: $newer|" "$file"
 note "\$ git commit -m 'Upgrade memcached'      ${dim}$(basename "$image") -> $(basename "$newer")$off"
 from=$(now)
 git_ Ada commit --quiet --all --message "Upgrade memcached"
@@ -141,8 +141,8 @@ expect "$newer $replicas" 30 "the commit's change"
 good "live $(since "$from") after git began to commit"
 
 step "5. Drift is corrected"
-note "\$ kubectl patch statefulset memcached --field-manager=night-shift -p '{\"spec\":{\"replicas\":0}}'"
-kubectl patch statefulset memcached -n openstack --field-manager=night-shift --type=merge -p '{"spec":{"replicas":0}}' >/dev/null
+note "\$ kubectl patch statefulset memcached-memcached --field-manager=night-shift -p '{\"spec\":{\"replicas\":0}}'"
+kubectl patch statefulset memcached-memcached -n openstack --field-manager=night-shift --type=merge -p '{"spec":{"replicas":0}}' >/dev/null
 from=$(now)
 expect "$newer 0" 10 "the other writer's change"
 expect "$newer $replicas" 30 "the correction"
