@@ -37,7 +37,27 @@ fn mem(dir: &Path) -> MemTree {
 }
 
 fn layout() -> MemTree {
-    mem(&root().join("repo-layout"))
+    mem(&root().join("fixtures/cloud/small"))
+}
+
+/// `repo-layout/` with the stand-in charts in place of all chart repositories, and these optional apps.
+fn offline(enable: &[&str]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let script = root().join("examples/offline");
+    let out = Command::new(script).arg(dir.path()).args(enable).output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    dir
+}
+
+/// The apps of `repo-layout/` that retune.yaml has to enable.
+fn optional_apps() -> Vec<String> {
+    let is_optional =
+        |path: &&PathBuf| std::fs::read_to_string(path).unwrap().contains("\n  optional: true\n");
+    sorted(&root().join("repo-layout/apps"))
+        .iter()
+        .filter(is_optional)
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect()
 }
 
 fn tree(files: &[(&str, &str)]) -> MemTree {
@@ -83,7 +103,7 @@ impl Syncer {
 }
 
 #[test]
-fn repo_layout_renders_in_both_profiles_and_aio_is_smaller() {
+fn a_cloud_renders_in_both_profiles_and_aio_is_smaller() {
     let tree = layout();
     let objects = |profile: &str| {
         let cloud =
@@ -115,7 +135,7 @@ fn repo_layout_renders_in_both_profiles_and_aio_is_smaller() {
 }
 
 #[test]
-fn every_object_of_repo_layout_knows_its_file_and_line() {
+fn every_object_knows_its_file_and_line() {
     let tree = layout();
     let cloud = render(&tree, "aio", &Options::new(&Offline)).unwrap();
     for object in cloud.objects() {
@@ -399,10 +419,11 @@ fn check_reports_what_is_wrong_with_each_repository() {
 
 #[test]
 fn check_is_clean_on_repo_layout_in_both_profiles() {
-    let (code, out, err) = retune(&["check", "repo-layout"], &root());
+    let dir = offline(&[]);
+    let (code, out, err) = retune(&["check", "."], dir.path());
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
-    assert!(out.starts_with("aio: 11 apps, ") && out.contains("\nbase: 11 apps, "), "{out}");
-    let (code, out, _) = retune(&["check", "-o", "json", "repo-layout"], &root());
+    assert!(out.starts_with("aio: 25 apps, ") && out.contains("\nbase: 25 apps, "), "{out}");
+    let (code, out, _) = retune(&["check", "-o", "json", "."], dir.path());
     let report: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, report["problems"].as_array().unwrap().len()), (0, 0));
     let (code, _, err) = retune(&["check", "none"], &root());
@@ -411,29 +432,69 @@ fn check_is_clean_on_repo_layout_in_both_profiles() {
 }
 
 #[test]
+fn check_is_clean_on_repo_layout_with_every_optional_app() {
+    let optional = optional_apps();
+    assert!(optional.len() >= 20, "{optional:?}");
+    let dir = offline(&optional.iter().map(String::as_str).collect::<Vec<_>>());
+    let (code, out, err) = retune(&["check", "."], dir.path());
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    let apps = std::fs::read_dir(dir.path().join("apps")).unwrap().count();
+    assert!(out.contains(&format!("base: {apps} apps, ")), "{out}");
+}
+
+/// What the profiles promise: three to nine of everything that scales in base, one in aio; and nothing but sizes differs.
+#[test]
+fn the_profiles_of_repo_layout_differ_in_sizes_only() {
+    let optional = optional_apps();
+    let dir = offline(&optional.iter().map(String::as_str).collect::<Vec<_>>());
+    let tree = mem(dir.path());
+    let at =
+        |profile| render(&tree, profile, &Options::new(&Offline)).unwrap_or_else(|p| panic!("{}", lines(&p)));
+    let (base, aio) = (at("base"), at("aio"));
+    let field = |o: &Object, pointer: &str| o.json().pointer(pointer).cloned().unwrap_or_default();
+    let mut scaled = 0;
+    for large in base.objects() {
+        let small = aio.objects().find(|o| o.id == large.id);
+        let small = small.unwrap_or_else(|| panic!("{} is not in aio", large.id));
+        if &*large.id.kind == "HorizontalPodAutoscaler" {
+            let sizes = |o| (field(o, "/spec/minReplicas"), field(o, "/spec/maxReplicas"));
+            assert_eq!(sizes(large), (3.into(), 9.into()), "{}", large.id);
+            assert_eq!(sizes(small), (1.into(), 1.into()), "{}", small.id);
+            scaled += 1;
+        }
+        let image = "/spec/template/spec/containers/0/image";
+        assert_eq!(field(large, image), field(small, image), "{}", large.id);
+    }
+    assert!(scaled >= 30, "{scaled} autoscalers");
+    let extra: Vec<String> =
+        aio.objects().filter(|o| !base.objects().any(|b| b.id == o.id)).map(|o| o.id.to_string()).collect();
+    assert!(extra.iter().all(|id| id.contains("mariadb-cluster-")), "{extra:?}");
+}
+
+#[test]
 fn render_prints_one_app_or_says_which_there_are() {
     let (code, out, _) =
-        retune(&["render", "--app", "memcached", "--profile", "aio", "repo-layout"], &root());
+        retune(&["render", "--app", "memcached", "--profile", "aio", "fixtures/cloud/small"], &root());
     assert_eq!(code, 0);
     assert!(
         out.starts_with("---\n# memcached: kustomize/memcached/base/configmap.yaml:1\napiVersion: v1\n"),
         "{out}"
     );
     assert!(out.contains("  replicas: 1\n") && !out.contains("keystone"));
-    let (code, _, err) = retune(&["render", "--app", "memcache", "repo-layout"], &root());
+    let (code, _, err) = retune(&["render", "--app", "memcache", "fixtures/cloud/small"], &root());
     assert_eq!(code, 2);
     assert!(err.contains("hint: did you mean \"memcached\"?"), "{err}");
-    let (code, out, _) = retune(&["render", "-o", "json", "repo-layout"], &root());
+    let (code, out, _) = retune(&["render", "-o", "json", "fixtures/cloud/small"], &root());
     let cloud: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, cloud["apps"].as_array().unwrap().len()), (0, 11));
-    let (code, _, err) = retune(&["render", "--profile", "prod", "repo-layout"], &root());
+    let (code, _, err) = retune(&["render", "--profile", "prod", "fixtures/cloud/small"], &root());
     assert_eq!(code, 2);
     assert!(err.contains("this cloud has no profile \"prod\"; it has base, aio"), "{err}");
 }
 
 #[test]
 fn a_closed_pipe_ends_the_program_without_a_word() {
-    let script = format!("{} render repo-layout | head -1", env!("CARGO_BIN_EXE_retune"));
+    let script = format!("{} render fixtures/cloud/small | head -1", env!("CARGO_BIN_EXE_retune"));
     let out = Command::new("sh").args(["-c", &script]).current_dir(root()).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&out.stderr), "");
     assert_eq!(out.stdout, b"---\n");
