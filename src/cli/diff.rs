@@ -13,7 +13,7 @@ use crate::cloud::ObjectId;
 use crate::cluster::{ErrorKind, objects, state};
 use crate::plan::display::{self, diff, shown};
 use crate::plan::{Action, Plan, Verb};
-use crate::sync::follow::FollowOptions;
+use crate::sync::follow::{FollowOptions, RenderSeed};
 use crate::sync::preview::{Preview, PreviewError, preview};
 
 /// Arguments of `retune diff`.
@@ -77,6 +77,9 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
                 .map(|p| p.revision.clone())
                 .filter(|_| args.source.repo.is_none())
         });
+        // A cloud that no syncer has led yet has no key: any other shows what its charts would give.
+        let key = state::existing_cloud_key(&client, cloud).await.map_err(live::api)?;
+        let seed = key.map_or(super::folder::PREVIEW_SEED, |key| state::render_seed(&key));
         let options = FollowOptions {
             repo: source.repo,
             branch: source.branch,
@@ -86,6 +89,7 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
             interval: Duration::from_secs(60),
             state_dir,
             ca_file: args.source.ca_file.clone(),
+            seed: Some(RenderSeed(seed)),
         };
         let made = preview(client, cloud, found.as_ref(), options).await.map_err(|error| match error {
             PreviewError::Api(error) => live::api(error),

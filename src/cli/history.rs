@@ -35,7 +35,12 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
     let key = live::block_on(async {
         let client = args.cloud.connect.connect().await?;
         live::cloudsync(&client, &cloud).await?;
-        state::cloud_key(&client, &cloud).await.map_err(live::api)
+        state::existing_cloud_key(&client, &cloud).await.map_err(live::api)?.ok_or_else(|| {
+            CommandError::user(format!(
+                "there is no key of cloud {cloud} in this cluster, so its ledger cannot be opened"
+            ))
+            .hint("name the cluster whose syncer wrote it")
+        })
     })?;
     let entries = read(&path, &key, args.limit)?;
     if args.output.output == Format::Json {

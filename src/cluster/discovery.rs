@@ -192,8 +192,15 @@ impl Discovery {
     /// Whether a plural name of a group is served, by the name of its CRD (`users.k8s.mariadb.com`).
     #[must_use]
     pub fn serves_definition(&self, name: &str) -> bool {
-        let Some((plural, group)) = name.split_once('.') else { return false };
-        self.kinds.iter().any(|((g, _), served)| &**g == group && served.iter().any(|r| &*r.plural == plural))
+        self.definition(name).is_some()
+    }
+
+    /// The kind of a CRD, by the CRD's name (`plural.group`).
+    #[must_use]
+    pub fn definition(&self, name: &str) -> Option<&Resource> {
+        let (plural, group) = name.split_once('.')?;
+        let served = self.kinds.iter().filter(|((g, _), _)| &**g == group).flat_map(|(_, served)| served);
+        served.into_iter().find(|r| &*r.plural == plural)
     }
 
     /// Groups that did not answer the server's own discovery.

@@ -5,7 +5,7 @@
 //! write the holder checks [`Leadership::holds`], which turns false before anyone else may take over.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use http::Method;
@@ -32,6 +32,9 @@ pub struct Leadership {
     /// Milliseconds after `epoch` until which writes are allowed; 0 for never.
     until: Arc<AtomicU64>,
     state: watch::Receiver<bool>,
+    /// The highest resourceVersion that the lease has had.
+    highest: Arc<AtomicU64>,
+    restored: Arc<AtomicBool>,
 }
 
 impl Leadership {
@@ -40,6 +43,19 @@ impl Leadership {
     pub fn holds(&self) -> bool {
         u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX)
             < self.until.load(Ordering::Acquire)
+    }
+
+    /// The highest resourceVersion seen on the lease: with each renewal it rises with the cluster's.
+    #[must_use]
+    pub fn highest(&self) -> u64 {
+        self.highest.load(Ordering::Acquire)
+    }
+
+    /// Whether the cluster was seen to be older than it had been: its etcd was restored from a backup. A leader gives
+    /// leadership up then, because what it remembers of the cluster is wrong.
+    #[must_use]
+    pub fn restored(&self) -> bool {
+        self.restored.load(Ordering::Acquire)
     }
 
     /// Waits until this process leads.
@@ -82,15 +98,34 @@ pub async fn holder(client: &Client, name: &str) -> Result<Option<Holder>, ApiEr
 }
 
 /// Campaigns for, holds and renews the lease until the returned guard is dropped through [`LeaseTask::release`].
+/// `highest` is a resourceVersion that the cluster has had before, or 0 (see [`Leadership::restored`]).
 #[must_use]
-pub fn campaign(client: Client, name: String, identity: String) -> (Leadership, LeaseTask) {
+pub fn campaign(client: Client, name: String, identity: String, highest: u64) -> (Leadership, LeaseTask) {
     let (tell, state) = watch::channel(false);
     let until = Arc::new(AtomicU64::new(0));
     let epoch = Instant::now();
-    let leadership = Leadership { epoch, until: Arc::clone(&until), state };
+    let (highest, restored) = (Arc::new(AtomicU64::new(highest)), Arc::new(AtomicBool::new(false)));
+    let leadership = Leadership {
+        epoch,
+        until: Arc::clone(&until),
+        state,
+        highest: Arc::clone(&highest),
+        restored: Arc::clone(&restored),
+    };
     let (stop, stopped) = tokio::sync::oneshot::channel();
     let task = tokio::spawn(async move {
-        let mut campaign = Campaign { client, name, identity, epoch, until, tell, seen: None };
+        let mut campaign = Campaign {
+            client,
+            name,
+            identity,
+            epoch,
+            until,
+            tell,
+            seen: None,
+            highest,
+            restored,
+            given_up: false,
+        };
         tokio::select! {
             () = campaign.run() => {}
             _ = stopped => campaign.release().await,
@@ -125,6 +160,10 @@ struct Campaign {
     tell: watch::Sender<bool>,
     /// Another's lease: its resourceVersion and when we first saw that version.
     seen: Option<(String, Instant)>,
+    highest: Arc<AtomicU64>,
+    restored: Arc<AtomicBool>,
+    /// The cluster was restored while this process led.
+    given_up: bool,
 }
 
 impl Campaign {
@@ -133,7 +172,10 @@ impl Campaign {
         loop {
             let before = Instant::now();
             match self.step(held_version.as_deref()).await {
+                // Given up for good: the engine is to start anew.
+                Ok(Some(_)) if self.given_up => {}
                 Ok(Some(version)) => {
+                    self.note(&version);
                     held_version = Some(version);
                     let until = before + FENCE - self.epoch;
                     self.until.store(u64::try_from(until.as_millis()).unwrap_or(0), Ordering::Release);
@@ -157,6 +199,19 @@ impl Campaign {
                 }
             }
             tokio::time::sleep(if held_version.is_some() { RENEW } else { LOOK }).await;
+        }
+    }
+
+    /// Takes note of the lease's resourceVersion. Versions only rise, unless etcd was restored to the past.
+    fn note(&mut self, version: &str) {
+        let version = super::meta::resource_version(version);
+        let highest = self.highest.fetch_max(version, Ordering::AcqRel);
+        if version != 0 && version < highest {
+            tracing::warn!(lease = %self.name, version, highest, "the cluster was restored to the past: everything is read anew");
+            self.restored.store(true, Ordering::Release);
+            self.highest.store(version, Ordering::Release);
+            self.given_up = *self.tell.borrow();
+            self.lost();
         }
     }
 
@@ -189,11 +244,15 @@ impl Campaign {
         if version.is_empty() {
             return Err(ApiError::unreadable(what(), "no resourceVersion"));
         }
+        self.note(&version);
         let holder = lease["spec"]["holderIdentity"].as_str().unwrap_or_default();
         if !holder.is_empty() && holder != self.identity {
             let since = match &self.seen {
                 Some((seen, since)) if *seen == version => *since,
                 _ => {
+                    if self.seen.is_none() {
+                        tracing::info!(lease = %self.name, holder, "another syncer leads this cloud: waiting for its lease");
+                    }
                     let now = Instant::now();
                     self.seen = Some((version.clone(), now));
                     now

@@ -204,35 +204,57 @@ pub async fn delete_inventory(client: &Client, name: &str) -> Result<(), ApiErro
     }
 }
 
+/// The per-cloud key, if it has been made: for those who only look.
+///
+/// # Errors
+/// As [`Client::request`]; [`ErrorKind::Invalid`] if the Secret does not hold a key.
+pub async fn existing_cloud_key(client: &Client, cloud: &str) -> Result<Option<[u8; 32]>, ApiError> {
+    use base64::Engine as _;
+    let name = key_name(cloud);
+    let path = format!("/api/v1/namespaces/{SYSTEM_NAMESPACE}/secrets/{}", escape(&name));
+    let Some(secret) = client.get_opt::<Value>(&path).await? else { return Ok(None) };
+    let bytes = secret["data"]["key"]
+        .as_str()
+        .and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok());
+    bytes.and_then(|b| b.try_into().ok()).map(Some).ok_or_else(|| ApiError {
+        kind: ErrorKind::Invalid,
+        what: format!("Secret {SYSTEM_NAMESPACE}/{name}"),
+        message: "has no 32-byte data.key; restore it from a backup, or delete the Secret to get a new key \
+                  (generated secrets and the ledger's encryption depend on it)"
+            .into(),
+        status: 0,
+        causes: Vec::new(),
+        retry_after: None,
+    })
+}
+
+fn key_name(cloud: &str) -> String {
+    format!("retune-key-{cloud}")
+}
+
+/// What charts' random text is derived from: another key than the one that seals the ledger (DESIGN §9).
+#[must_use]
+pub fn render_seed(cloud_key: &[u8; 32]) -> [u8; 32] {
+    *crate::cloud::Digest::of_parts([b"retune.dev/render-seed".as_slice(), cloud_key.as_slice()]).as_bytes()
+}
+
 /// The per-cloud key: 32 random bytes in the Secret `retune-key-CLOUD`, created once and never overwritten.
 ///
 /// # Errors
 /// As [`Client::request`]; a Secret without a usable key is an error that says so.
 pub async fn cloud_key(client: &Client, cloud: &str) -> Result<[u8; 32], ApiError> {
     use base64::Engine as _;
-    let base64 = base64::engine::general_purpose::STANDARD;
-    let name = format!("retune-key-{cloud}");
-    let path = format!("/api/v1/namespaces/{SYSTEM_NAMESPACE}/secrets/{}", escape(&name));
     for _ in 0..3 {
-        if let Some(secret) = client.get_opt::<Value>(&path).await? {
-            let bytes = secret["data"]["key"].as_str().and_then(|text| base64.decode(text).ok());
-            return bytes.and_then(|b| b.try_into().ok()).ok_or_else(|| ApiError {
-                kind: ErrorKind::Invalid,
-                what: format!("Secret {SYSTEM_NAMESPACE}/{name}"),
-                message: "has no 32-byte data.key; restore it from a backup, or delete the Secret to get a new key \
-                          (generated secrets and the ledger's encryption depend on it)"
-                    .into(),
-                status: 0,
-                causes: Vec::new(),
-                retry_after: None,
-            });
+        if let Some(key) = existing_cloud_key(client, cloud).await? {
+            return Ok(key);
         }
         let mut key = [0_u8; 32];
         ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut key)
             .map_err(|_| ApiError::unreadable("per-cloud key", "the system gives no random bytes"))?;
         let body = json!({"apiVersion": "v1", "kind": "Secret", "type": "Opaque",
-            "metadata": {"name": name, "namespace": SYSTEM_NAMESPACE}, "data": {"key": base64.encode(key)}});
-        let what = || format!("create Secret {name}");
+            "metadata": {"name": key_name(cloud), "namespace": SYSTEM_NAMESPACE},
+            "data": {"key": base64::engine::general_purpose::STANDARD.encode(key)}});
+        let what = || format!("create Secret {}", key_name(cloud));
         let collection = format!("/api/v1/namespaces/{SYSTEM_NAMESPACE}/secrets");
         let call = Call::json(Method::POST, &collection, body.to_string());
         match client.request(Purpose::Own, &what, call).await {

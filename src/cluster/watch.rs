@@ -43,6 +43,19 @@ pub struct WatchSpec<T> {
     pub digest: Option<Digest<T>>,
 }
 
+impl<T> WatchSpec<T> {
+    /// The metadata of a kind's objects in all namespaces.
+    fn all(resource: &Resource, selector: &str) -> Self {
+        Self {
+            resource: resource.clone(),
+            namespace: String::new(),
+            selector: selector.to_owned(),
+            field_selector: String::new(),
+            digest: None,
+        }
+    }
+}
+
 /// Reduces a whole object to what the watcher's owner keeps of it.
 pub type Digest<T> = Arc<dyn Fn(&RawValue) -> Option<T> + Send + Sync>;
 
@@ -297,7 +310,7 @@ impl<T: Send + 'static> Watcher<T> {
         self.send(Event::Restarted).await?;
         let mut token = String::new();
         loop {
-            let page = list_page(&self.client, &self.spec, &token).await.map_err(Stop::Failed)?;
+            let page = list_page(&self.client, &self.spec, &token, PAGE).await.map_err(Stop::Failed)?;
             for object in page.items.iter().flatten() {
                 let what = format!("list {}", self.spec.resource.kind);
                 let meta = Meta::read(&what, object.get().as_bytes()).map_err(Stop::Failed)?;
@@ -333,9 +346,14 @@ struct PageMeta {
     token: String,
 }
 
-async fn list_page<T>(client: &Client, spec: &WatchSpec<T>, token: &str) -> Result<Page, ApiError> {
+async fn list_page<T>(
+    client: &Client,
+    spec: &WatchSpec<T>,
+    token: &str,
+    limit: usize,
+) -> Result<Page, ApiError> {
     use super::discovery::escape;
-    let mut path = format!("{}?limit={PAGE}", spec.resource.collection(&spec.namespace));
+    let mut path = format!("{}?limit={limit}", spec.resource.collection(&spec.namespace));
     if !spec.selector.is_empty() {
         path.push_str(&format!("&labelSelector={}", escape(&spec.selector)));
     }
@@ -349,22 +367,25 @@ async fn list_page<T>(client: &Client, spec: &WatchSpec<T>, token: &str) -> Resu
     serde_json::from_slice(&body).map_err(|e| ApiError::unreadable(what(), e.to_string()))
 }
 
+/// Whether a kind has any object at all.
+///
+/// # Errors
+/// As [`Client::request`].
+pub async fn any(client: &Client, resource: &Resource) -> Result<bool, ApiError> {
+    let page = list_page(client, &WatchSpec::<()>::all(resource, ""), "", 1).await?;
+    Ok(page.items.is_some_and(|items| !items.is_empty()))
+}
+
 /// All objects of a kind that match a selector, metadata only, in pages: for the audit, `diff` and the rebuild.
 ///
 /// # Errors
 /// Any page's error: a list is whole or it is an error.
 pub async fn list_meta(client: &Client, resource: &Resource, selector: &str) -> Result<Vec<Meta>, ApiError> {
-    let spec = WatchSpec::<()> {
-        resource: resource.clone(),
-        namespace: String::new(),
-        selector: selector.to_owned(),
-        field_selector: String::new(),
-        digest: None,
-    };
+    let spec = WatchSpec::<()>::all(resource, selector);
     let mut out = Vec::new();
     let mut token = String::new();
     loop {
-        let page = list_page(client, &spec, &token).await?;
+        let page = list_page(client, &spec, &token, PAGE).await?;
         for object in page.items.iter().flatten() {
             out.push(Meta::read(&format!("list {}", resource.kind), object.get().as_bytes())?);
         }

@@ -77,6 +77,13 @@ pub struct SyncRecord {
     pub ready: bool,
     /// What failed for good.
     pub failed: Vec<String>,
+    /// Which cluster (the uid of kube-system) and how far its resourceVersions had come: a lower one later means that the
+    /// cluster was restored from a backup.
+    #[serde(default)]
+    pub cluster: String,
+    /// See [`Self::cluster`].
+    #[serde(default)]
+    pub resource_version: u64,
 }
 
 impl SyncRecord {
@@ -108,6 +115,8 @@ impl SyncRecord {
             ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             ready,
             failed: failed.iter().take(ACTIONS).cloned().collect(),
+            cluster: String::new(),
+            resource_version: 0,
         }
     }
 }

@@ -41,13 +41,15 @@ pub enum LedgerError {
 pub struct Ledger {
     to: Option<SyncSender<What>>,
     writer: Option<std::thread::JoinHandle<()>>,
+    /// The newest sync when the file was opened.
+    newest: Option<SyncRecord>,
 }
 
 impl Ledger {
     /// A ledger that keeps nothing.
     #[must_use]
     pub fn none() -> Self {
-        Self { to: None, writer: None }
+        Self { to: None, writer: None, newest: None }
     }
 
     /// Opens or creates the file. A damaged one is put aside: losing it loses history only.
@@ -73,13 +75,20 @@ impl Ledger {
             }
         };
         let seal = Seal::new(cloud_key).ok_or_else(|| broken("no key can be derived".into()))?;
+        let newest = newest_sync(&database, &seal).map_err(|e| broken(e.to_string()))?;
         let (to, from) = sync_channel(1_024);
         let shown = path.to_owned();
         let writer = std::thread::Builder::new()
             .name("ledger".into())
             .spawn(move || write_all(&database, &seal, &from, &shown))
             .map_err(|e| broken(e.to_string()))?;
-        Ok(Self { to: Some(to), writer: Some(writer) })
+        Ok(Self { to: Some(to), writer: Some(writer), newest })
+    }
+
+    /// How far the resourceVersions of this cluster had come at the end of the newest sync that is recorded; 0 if none is.
+    #[must_use]
+    pub fn highest(&self, cluster: &str) -> u64 {
+        self.newest.as_ref().filter(|sync| sync.cluster == cluster).map_or(0, |sync| sync.resource_version)
     }
 
     /// A sync came to its end.
@@ -153,6 +162,22 @@ fn append(database: &Database, seal: &Seal, batch: Vec<What>) -> Result<(), redb
     Ok(())
 }
 
+/// The newest sync among the last thousand entries; entries of another key are not ours.
+fn newest_sync(database: &Database, seal: &Seal) -> Result<Option<SyncRecord>, redb::Error> {
+    let table = match database.begin_read()?.open_table(ENTRIES) {
+        Ok(table) => table,
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    for row in table.iter()?.rev().take(1_000) {
+        let Some(text) = seal.open(row?.1.value()) else { return Ok(None) };
+        if let Ok(Entry { what: What::Sync(record), .. }) = serde_json::from_slice(&text) {
+            return Ok(Some(record));
+        }
+    }
+    Ok(None)
+}
+
 /// The newest entries, newest first.
 ///
 /// # Errors
@@ -201,6 +226,19 @@ mod tests {
         assert_eq!(entries.len(), 2);
         assert!(matches!(&entries[0].what, What::Drift(d) if d.object == "ConfigMap n/x"));
         assert!(read(&path, &[8; 32], 10).is_err());
+    }
+
+    #[test]
+    fn how_far_a_cluster_had_come_is_known_after_a_restart_and_for_that_cluster_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.redb");
+        let ledger = Ledger::open(&path, &[7; 32]).unwrap();
+        assert_eq!(ledger.highest("one"), 0);
+        ledger.sync(&SyncRecord { cluster: "one".into(), resource_version: 42, ..SyncRecord::default() });
+        ledger.failed("aaa", "later");
+        drop(ledger);
+        let ledger = Ledger::open(&path, &[7; 32]).unwrap();
+        assert_eq!((ledger.highest("one"), ledger.highest("two")), (42, 0));
     }
 
     #[test]

@@ -63,6 +63,8 @@ pub(super) enum Message {
     Consumed(Result<(), ApiError>),
     /// A hook's object was created, or found.
     HookStarted(super::hooks::Started),
+    /// Whether CRDs have instances.
+    Counted(super::definitions::Counted),
     /// The audit's lists.
     Audited(Result<Vec<(ObjectId, crate::cluster::meta::Meta)>, ApiError>),
 }
@@ -162,6 +164,8 @@ pub struct Engine {
     pub(super) scanning: bool,
     pub(super) existing: Vec<ObjectId>,
     pub(super) prune_frozen: bool,
+    /// CRDs that have left Git.
+    pub(super) definitions: super::definitions::Definitions,
     /// How many looks are in flight at most.
     pub(super) looks: Arc<tokio::sync::Semaphore>,
     pub(super) jobs: JoinSet<Message>,
@@ -195,6 +199,8 @@ pub struct Start {
     pub ledger: Ledger,
     /// End after one sync.
     pub once: bool,
+    /// The cluster is older than what was seen of it before: nothing is pruned until all is compared.
+    pub restored: bool,
 }
 
 impl Engine {
@@ -238,7 +244,8 @@ impl Engine {
             scanned: false,
             scanning: false,
             existing: Vec::new(),
-            prune_frozen: false,
+            prune_frozen: start.restored,
+            definitions: super::definitions::Definitions::default(),
             looks: Arc::new(tokio::sync::Semaphore::new(SLOTS)),
             jobs: JoinSet::new(),
             timers: BinaryHeap::new(),
@@ -366,6 +373,7 @@ impl Engine {
             Message::Scanned(result) => self.on_scanned(result),
             Message::Consumed(result) => self.on_consumed(result),
             Message::HookStarted(started) => self.on_hook_started(started),
+            Message::Counted(counted) => self.on_counted(counted),
             Message::Audited(result) => self.on_audited(result),
         }
     }

@@ -122,6 +122,19 @@ pub struct FollowOptions {
     pub state_dir: PathBuf,
     /// A PEM file of certificates to trust besides the system's.
     pub ca_file: Option<PathBuf>,
+    /// What charts' random text is derived from ([`crate::cluster::state::render_seed`]); without it, charts that draw
+    /// random text are refused.
+    pub seed: Option<RenderSeed>,
+}
+
+/// A seed that no log shows.
+#[derive(Clone, Copy)]
+pub struct RenderSeed(pub [u8; 32]);
+
+impl std::fmt::Debug for RenderSeed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RenderSeed(masked)")
+    }
 }
 
 /// Asks the source once and renders what it has (or the pinned revision), for `diff`.
@@ -324,7 +337,7 @@ impl Follower {
             subject: revision.subject.clone(),
             time: revision.time,
         };
-        match self.render(source, &revision.commit) {
+        match self.render(source, &revision.commit, revision.time) {
             Ok(cloud) => {
                 self.last = Some((id, true));
                 let desired = Arc::new(Desired::new(info, Arc::new(cloud), seen));
@@ -343,7 +356,7 @@ impl Follower {
         }
     }
 
-    fn render(&self, source: &GitSource, commit: &CommitId) -> Result<RenderedCloud, String> {
+    fn render(&self, source: &GitSource, commit: &CommitId, time: i64) -> Result<RenderedCloud, String> {
         let whole = source.tree(commit).map_err(|e| e.to_string())?;
         let path = self.options.path.trim_matches('/');
         let path = if path == "." { "" } else { path };
@@ -373,7 +386,14 @@ impl Follower {
         let discovery = Arc::clone(&self.discovery.read().unwrap_or_else(PoisonError::into_inner));
         let scopes = ServedScopes(discovery);
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
-        let options = Options { cache: Some(&self.cache), upstream, threads, ..Options::new(&scopes) };
+        let options = Options {
+            cache: Some(&self.cache),
+            upstream,
+            threads,
+            time,
+            seed: self.options.seed.map(|seed| seed.0),
+            ..Options::new(&scopes)
+        };
         render(tree, &self.options.profile, &options).map_err(lines)
     }
 }

@@ -19,6 +19,7 @@
 
 pub mod answers;
 pub mod control;
+mod definitions;
 pub mod engine;
 pub mod fight;
 pub mod follow;

@@ -189,7 +189,7 @@ impl Engine {
         }
         let failed: Vec<String> = active.run.apps.iter().flat_map(|a| a.failed.values().cloned()).collect();
         let ready = failed.is_empty() && self.unready.values().all(HashSet::is_empty);
-        let record = crate::ledger::SyncRecord::of(
+        let mut record = crate::ledger::SyncRecord::of(
             &desired.revision,
             &active.plan,
             active.writes,
@@ -197,6 +197,8 @@ impl Engine {
             active.seen.elapsed(),
             ready,
         );
+        record.cluster.clone_from(&self.cloudsync.status.cluster);
+        record.resource_version = self.leadership.highest();
         let (plan_empty, writes) = (active.plan.is_empty(), active.writes);
         let summary = active.plan.summary();
         let frozen_done = self.prune_frozen && failed.is_empty();

@@ -76,6 +76,9 @@ impl Engine {
             self.scan(&desired);
             return;
         }
+        if self.counts_instances_first(&desired) {
+            return;
+        }
         self.queue.clear();
         self.urgent.clear();
         self.deletions.clear();
@@ -136,7 +139,7 @@ impl Engine {
         Facts {
             objects,
             apps,
-            empty_crds: HashSet::new(),
+            empty_crds: self.definitions.empty.clone(),
             existing: self.existing.clone(),
             prune_frozen: self.prune_frozen,
             approved: self.approved(),

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::control;
 use super::engine::{Ended, Engine, Start};
-use super::follow::{Follow, FollowOptions};
+use super::follow::{Follow, FollowOptions, RenderSeed};
 use crate::apply::job::Target;
 use crate::cloud::Digest;
 use crate::cluster::client::{Client, ConnectOptions};
@@ -69,9 +69,10 @@ pub enum StartError {
 /// # Errors
 /// See [`StartError`]. An API server that does not answer is waited for.
 pub async fn run(options: SyncerOptions, mut stop: watch::Receiver<bool>) -> Result<Ended, StartError> {
+    let mut restored = false;
     loop {
         let ended = tokio::select! {
-            ended = run_once(&options, stop.clone()) => ended?,
+            ended = run_once(&options, stop.clone(), &mut restored) => ended?,
             // Told to stop before the engine runs: nothing is in flight.
             _ = stopped_early(stop.clone()) => return Ok(Ended::Stopped),
         };
@@ -91,15 +92,24 @@ async fn stopped_early(mut stop: watch::Receiver<bool>) {
     tokio::time::sleep(Duration::from_secs(20)).await;
 }
 
-async fn run_once(options: &SyncerOptions, mut stop: watch::Receiver<bool>) -> Result<Ended, StartError> {
+/// One term of leadership. `restored` stays true once the cluster was seen to be restored: the next term prunes nothing until
+/// all is compared.
+async fn run_once(
+    options: &SyncerOptions,
+    mut stop: watch::Receiver<bool>,
+    restored: &mut bool,
+) -> Result<Ended, StartError> {
     let client = Client::connect(&options.connect).await?;
     let prepared = tokio::select! {
         prepared = prepare(options, &client) => prepared?,
         _ = stop.wait_for(|stop| *stop) => return Ok(Ended::Stopped),
     };
-    let Prepared { key, cluster, ledger } = prepared;
-    let (mut leadership, lease_task) =
-        lease::campaign(client.clone(), format!("retune-{}", options.cloud), identity(options)?);
+    let (mut leadership, lease_task) = lease::campaign(
+        client.clone(),
+        format!("retune-{}", options.cloud),
+        identity(options)?,
+        prepared.ledger.highest(&prepared.cluster),
+    );
     tokio::select! {
         () = leadership.acquired() => {}
         _ = stop.wait_for(|stop| *stop) => {
@@ -108,7 +118,10 @@ async fn run_once(options: &SyncerOptions, mut stop: watch::Receiver<bool>) -> R
         }
     }
     tracing::info!(cloud = %options.cloud, server = client.server(), "leading");
-    let ended = lead(options, client, leadership, &key, cluster, ledger, stop).await;
+    let watched = leadership.clone();
+    *restored |= watched.restored();
+    let ended = lead(options, client, leadership, prepared, *restored, stop).await;
+    *restored |= watched.restored();
     lease_task.release().await;
     ended
 }
@@ -182,11 +195,11 @@ async fn lead(
     options: &SyncerOptions,
     client: Client,
     leadership: lease::Leadership,
-    key: &[u8; 32],
-    cluster: String,
-    ledger: Ledger,
+    prepared: Prepared,
+    restored: bool,
     stop: watch::Receiver<bool>,
 ) -> Result<Ended, StartError> {
+    let Prepared { key, cluster, ledger } = prepared;
     let mut cloudsync = own_cloudsync(options, &client).await?;
     if !cloudsync.status.cluster.is_empty() && cloudsync.status.cluster != cluster {
         return Err(StartError::Refused(format!(
@@ -218,6 +231,7 @@ async fn lead(
         interval: spec.interval.as_deref().and_then(control::duration).unwrap_or(Duration::from_secs(60)),
         state_dir: options.state_dir.join("git"),
         ca_file: options.ca_file.clone(),
+        seed: Some(RenderSeed(state::render_seed(&key))),
     };
     let follow = Follow::start(follow, Arc::clone(&discovery)).map_err(StartError::Refused)?;
     let target = Target {
@@ -237,6 +251,7 @@ async fn lead(
         follow,
         ledger,
         once: options.once,
+        restored,
     });
     let ended = engine.run(stop, control).await;
     watching.abort();

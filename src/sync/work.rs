@@ -115,14 +115,24 @@ impl Engine {
         if known.busy {
             return;
         }
-        let Some(uid) = known.uid.filter(|_| known.standing != Standing::Absent) else {
+        if known.uid.is_none() || known.standing == Standing::Absent {
             if recreate {
                 self.want(id, true)
             } else {
                 self.forget(id)
             }
             return;
-        };
+        }
+        known.busy = true;
+        if recreate || !self.recounts(id) {
+            self.start_delete_now(id, recreate);
+        }
+    }
+
+    /// The request itself, after all that is asked before it.
+    pub(super) fn start_delete_now(&mut self, id: &ObjectId, recreate: bool) {
+        let Some(known) = self.index.objects.get_mut(id) else { return };
+        let Some(uid) = known.uid else { return };
         known.busy = true;
         let rv = (known.rv > 0 && !recreate).then_some(known.rv);
         let job = self.target.clone().delete(id.clone(), Arc::clone(&known.version), uid, rv, recreate);
@@ -152,21 +162,26 @@ impl Engine {
             }
             Done::Looked { id, result } => self.on_looked(&id, result),
         }
-        let Some(known) = self.index.objects.get_mut(&id) else { return };
+        self.take_in_held(&id);
+    }
+
+    /// What came about an object while a request for it was under way.
+    pub(super) fn take_in_held(&mut self, id: &ObjectId) {
+        let Some(known) = self.index.objects.get_mut(id) else { return };
         if known.busy {
             return;
         }
         if let Some((meta, gone)) = known.held.take() {
-            if gone { self.on_gone(&id, meta) } else { self.judge(&id, &meta) }
+            if gone { self.on_gone(id, meta) } else { self.judge(id, &meta) }
         }
         // A write that was asked for meanwhile.
-        if let Some(known) = self.index.objects.get_mut(&id)
+        if let Some(known) = self.index.objects.get_mut(id)
             && known.wanted
             && !known.busy
             && !known.queued
         {
             known.queued = true;
-            self.urgent.push_back(id);
+            self.urgent.push_back(id.clone());
         }
     }
 }

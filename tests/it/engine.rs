@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::{AuditLog, Repo, Request, Retune, control_plane, eventually};
+use crate::support::{AuditLog, ControlPlane, Repo, Request, Retune, control_plane, eventually};
 
 /// How long anything may take on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// A cloud of its own: namespace, user, repository, state folder.
 pub(crate) struct TestCloud {
+    plane: &'static ControlPlane,
     pub(crate) name: String,
     pub(crate) user: String,
     kubeconfig: std::path::PathBuf,
@@ -21,7 +22,11 @@ pub(crate) struct TestCloud {
 impl TestCloud {
     /// A cloud whose apps are folders of plain manifests: name, `dependsOn`, manifests.
     pub(crate) fn new(prefix: &str, apps: &[(&str, &[&str], &str)]) -> Self {
-        let plane = control_plane();
+        Self::on(control_plane(), prefix, apps)
+    }
+
+    /// As [`Self::new`], on a control plane of its own.
+    pub(crate) fn on(plane: &'static ControlPlane, prefix: &str, apps: &[(&str, &[&str], &str)]) -> Self {
         let name = plane.namespace(prefix);
         let user = format!("retune-{name}");
         let kubeconfig = plane.kubeconfig_of(&user);
@@ -35,7 +40,7 @@ impl TestCloud {
             repo.write(&format!("manifests/{app}/objects.yaml"), manifests);
         }
         repo.commit("Begin", &[]);
-        Self { name, user, kubeconfig, repo, state: tempfile::tempdir().expect("a scratch folder") }
+        Self { plane, name, user, kubeconfig, repo, state: tempfile::tempdir().expect("a scratch folder") }
     }
 
     pub(crate) fn args<'a>(&'a self, command: &'a str) -> Vec<&'a str> {
@@ -43,10 +48,15 @@ impl TestCloud {
     }
 
     pub(crate) fn start(&self) -> Retune {
-        let (repo, state) = (self.repo.path().to_string_lossy(), self.state.path().to_string_lossy());
+        self.start_as(&self.user, self.state.path())
+    }
+
+    /// Starts a syncer of another user with another state folder.
+    pub(crate) fn start_as(&self, user: &str, state: &std::path::Path) -> Retune {
+        let (repo, state) = (self.repo.path().to_string_lossy(), state.to_string_lossy());
         let mut args = self.args("run");
         args.extend(["--repo", &repo, "--branch", "main", "--profile", "base", "--state-dir", &state]);
-        Retune::start(&self.kubeconfig, &args)
+        Retune::start(&self.plane.kubeconfig_of(user), &args)
     }
 
     /// Runs a command of retune for this cloud; its exit code, stdout and stderr.
@@ -74,7 +84,8 @@ impl TestCloud {
 
     /// The CloudSync, once there is one (its kind may not be served yet).
     pub(crate) fn cloudsync(&self) -> Option<serde_json::Value> {
-        let output = control_plane()
+        let output = self
+            .plane
             .try_kubectl(&["get", "cloudsync", &self.name, "-n", "retune-system", "-o", "json"], None);
         output.status.success().then(|| serde_json::from_slice(&output.stdout).expect("kubectl prints JSON"))
     }
@@ -93,7 +104,7 @@ impl TestCloud {
 
     /// Waits until retune has asked for nothing (watches and Lease apart) for a second.
     pub(crate) fn settled(&self) {
-        let log = control_plane().audit();
+        let log = self.plane.audit();
         let mut last = (0, std::time::Instant::now());
         eventually("retune is at rest", SOON, || {
             let count = self.requests(&log).len();
@@ -118,7 +129,7 @@ impl TestCloud {
     }
 
     pub(crate) fn get(&self, kind: &str, name: &str) -> Option<serde_json::Value> {
-        control_plane().get(&[kind, name, "-n", &self.name])
+        self.plane.get(&[kind, name, "-n", &self.name])
     }
 }
 
@@ -365,4 +376,157 @@ fn dependants_wait_for_readiness_and_a_newer_commit_takes_over() {
     let fixed = cloud.repo.commit("Fix", &[("manifests/db/objects.yaml", &deployment("db", 1))]);
     cloud.await_ready(&fixed);
     assert!(cloud.get("configmap", "api").is_some());
+}
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
+fn a_crd_goes_freely_without_instances_and_waits_for_approval_with_one() {
+    let name = crate::support::unique("gone");
+    let group = format!("{name}.example.org");
+    let crd = |plural: &str| {
+        let kind = plural.to_uppercase();
+        format!(
+            "---\n{}\n",
+            json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": format!("{plural}.{group}")},
+            "spec": {"group": group, "scope": "Namespaced", "names": {"kind": kind, "plural": plural},
+                "versions": [{"name": "v1", "served": true, "storage": true,
+                    "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}]}})
+        )
+    };
+    let cloud = TestCloud::new(
+        "definitions",
+        &[("one", &[], &(config_map("a", "1") + &crd("used") + &crd("empty")))],
+    );
+    let _retune = cloud.start();
+    cloud.await_ready(&cloud.repo.head());
+    let plane = control_plane();
+    let thing = json!({"apiVersion": format!("{group}/v1"), "kind": "USED", "metadata": {"name": "x", "namespace": cloud.name}});
+    plane.kubectl_with(&["create", "-f", "-"], &thing.to_string());
+    cloud.repo.commit("Drop both", &[("manifests/one/objects.yaml", &config_map("a", "2"))]);
+    let there = |plural: &str| plane.get(&["crd", &format!("{plural}.{group}")]).is_some();
+    eventually("the empty one is pruned", SOON, || (!there("empty")).then_some(()));
+    let withheld = eventually("the other is withheld", SOON, || {
+        Some(cloud.cloudsync()?.pointer("/status/withheld")?.clone())
+    });
+    assert!(there("used"));
+    let shown = withheld.to_string();
+    assert!(
+        shown.contains(&format!("used.{group}")) && !shown.contains(&format!("empty.{group}")),
+        "{shown}"
+    );
+    let digest = withheld["digest"].as_str().expect("a digest");
+    let (code, out, err) = cloud.retune("approve", &[digest]);
+    assert_eq!(code, 0, "{out}{err}");
+    eventually("the used one goes once approved", SOON, || (!there("used")).then_some(()));
+}
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
+fn random_text_of_a_chart_is_the_same_after_a_restart_and_a_commit() {
+    let cloud = TestCloud::new("random", &[("one", &[], &config_map("a", "1"))]);
+    cloud.repo.write("charts/keyed/Chart.yaml", "apiVersion: v2\nname: keyed\nversion: 1.0.0\n");
+    let template = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: keyed\ndata:\n  key: {{ randAlphaNum 32 | b64enc }}\n";
+    cloud.repo.write("charts/keyed/templates/secret.yaml", template);
+    let app = app_file(&cloud.name, "keyed", &[])
+        .replace("manifests: manifests/keyed", "chart: {path: charts/keyed}");
+    cloud.repo.commit("A chart", &[("apps/keyed.yaml", &app)]);
+    let mut retune = cloud.start();
+    cloud.await_ready(&cloud.repo.head());
+    let key =
+        || cloud.get("secret", "keyed").expect("there")["data"]["key"].as_str().expect("a key").to_owned();
+    let first = key();
+    retune.signal("TERM");
+    assert!(retune.wait().success());
+    let log = control_plane().audit();
+    let _retune = cloud.start();
+    cloud.commit_and_wait("charts/keyed/values.yaml", "unrelated: 1\n");
+    cloud.settled();
+    assert_eq!(key(), first);
+    assert!(log.writes_to_managed(&cloud.user).is_empty(), "{:?}", cloud.about_managed(&log));
+    // `diff` knows the key, too.
+    let (code, out, err) = cloud.retune("diff", &[]);
+    assert_eq!(code, 0, "{out}{err}");
+}
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
+fn a_rollback_is_a_commit_that_the_syncer_follows() {
+    let cloud = TestCloud::new("rollback", &[("one", &[], &config_map("a", "1"))]);
+    let first = cloud.repo.head();
+    let _retune = cloud.start();
+    cloud.await_ready(&first);
+    cloud.commit_and_wait("manifests/one/objects.yaml", &(config_map("a", "2") + &config_map("b", "1")));
+    let last =
+        cloud.commit_and_wait("manifests/one/objects.yaml", &(config_map("a", "3") + &config_map("b", "1")));
+    let (code, _, err) = cloud.retune("rollback", &["HEAD~2"]);
+    assert!(
+        code == 1 && err.contains("is checked out there"),
+        "a work tree is not left behind its branch: {err}"
+    );
+    cloud.repo.git(&["checkout", "-q", "--detach"]);
+    let (code, out, err) = cloud.retune("rollback", &["HEAD~2", "--reason", "b is wrong"]);
+    assert_eq!(code, 0, "{out}{err}");
+    let head = cloud.repo.git(&["rev-parse", "main"]).trim().to_owned();
+    cloud.await_ready(&head);
+    assert_eq!(cloud.get("configmap", "a").expect("there")["data"]["a"], "1");
+    eventually("what the old revision did not have is pruned", SOON, || {
+        cloud.get("configmap", "b").is_none().then_some(())
+    });
+    assert_eq!(cloud.repo.git(&["rev-parse", "main^"]).trim(), last, "history only grows");
+    assert!(cloud.repo.git(&["log", "-1", "--format=%B", "main"]).contains("b is wrong"));
+    // The ledger is read while the syncer has it open.
+    let history = || {
+        let (code, out, err) = cloud.retune("history", &["-o", "json"]);
+        assert_eq!(code, 0, "{out}{err}");
+        serde_json::from_str::<Vec<serde_json::Value>>(&out).expect("JSON")
+    };
+    let syncs = eventually("the rollback is in the ledger", SOON, || {
+        let syncs: Vec<_> = history().into_iter().filter(|e| e["kind"] == "sync").collect();
+        (syncs.first()?["revision"]["id"] == head.as_str()).then_some(syncs)
+    });
+    assert_eq!(syncs.last().expect("the first sync")["revision"]["id"], first.as_str());
+    assert_eq!(syncs[0]["ready"], true);
+    assert!(
+        syncs[0]["revision"]["subject"].as_str().expect("text").starts_with("Roll back to"),
+        "{}",
+        syncs[0]
+    );
+}
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
+fn a_suspended_cloud_is_left_alone_and_put_right_when_it_is_resumed() {
+    let cloud = TestCloud::new("suspend", &[("one", &[], &config_map("a", "1"))]);
+    let mut retune = cloud.start();
+    cloud.await_ready(&cloud.repo.head());
+    let (code, out, err) = cloud.retune("suspend", &[]);
+    assert_eq!(code, 0, "{out}{err}");
+    eventually("the condition says it", SOON, || {
+        let found = cloud.cloudsync()?;
+        let conditions = found.pointer("/status/conditions")?.as_array()?.clone();
+        conditions.iter().any(|c| c["reason"] == "Suspended").then_some(())
+    });
+    // It survives a restart.
+    retune.signal("TERM");
+    assert!(retune.wait().success());
+    let retune = cloud.start();
+    retune.wait_for(0, SOON, |line| line.contains("leading"));
+    let log = control_plane().audit();
+    let patch = r#"{"data":{"a":"changed"}}"#;
+    control_plane().kubectl(&["patch", "configmap", "a", "-n", &cloud.name, "-p", patch]);
+    cloud
+        .repo
+        .commit("Change", &[("manifests/one/objects.yaml", &(config_map("a", "2") + &config_map("b", "1")))]);
+    eventually("the drift is told", SOON, || {
+        let (_, out, _) = cloud.retune("status", &[]);
+        out.contains("data.a").then_some(())
+    });
+    cloud.settled();
+    assert!(log.writes_to_managed(&cloud.user).is_empty(), "{:?}", cloud.about_managed(&log));
+    let (code, out, err) = cloud.retune("resume", &[]);
+    assert_eq!(code, 0, "{out}{err}");
+    cloud.await_ready(&cloud.repo.head());
+    assert_eq!(cloud.get("configmap", "a").expect("there")["data"]["a"], "2");
+    assert!(cloud.get("configmap", "b").is_some());
 }

@@ -97,7 +97,7 @@ impl Running {
                 }
             };
             let (mut leadership, lease) =
-                lease::campaign(client.clone(), format!("retune-{name}"), "test".into());
+                lease::campaign(client.clone(), format!("retune-{name}"), "test".into(), 0);
             leadership.acquired().await;
             let target = Target {
                 client: client.clone(),
@@ -116,6 +116,7 @@ impl Running {
                 follow: Follow::given(inbox),
                 ledger: Ledger::none(),
                 once: false,
+                restored: false,
             };
             (tokio::spawn(Engine::new(start).run(stopped, control)), lease)
         });

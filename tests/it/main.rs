@@ -16,6 +16,8 @@ mod helm;
 mod hooks;
 mod kustomize;
 mod kustomize_fuzz;
+#[cfg(feature = "syncer")]
+mod leader;
 mod purity;
 #[cfg(feature = "syncer")]
 mod source;

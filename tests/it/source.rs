@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use retune::files::{EntryKind, FileTree as _};
 use retune::source::git::rollback::Author;
-use retune::source::git::{CommitId, Credentials, GitError, GitSource, Reference, Revision, Settings};
+use retune::source::git::{
+    CommitId, Credentials, GitError, GitSource, Reference, Revision, Rollback, Settings,
+};
 use server::{Behaviour, GitServer, self_signed};
 
 /// A bare repository `cloud.git` and a clone `work` of it, with one commit.
@@ -378,6 +380,16 @@ fn a_damaged_object_is_named_and_earlier_revisions_stay() {
     assert!(matches!(error, GitError::Corrupt { .. }), "{error:?}");
 }
 
+fn back(
+    source: &GitSource,
+    target: &CommitId,
+    folder: &str,
+    branch: Option<&str>,
+) -> Result<Revision, GitError> {
+    let author = ada(1_700_000_000);
+    source.roll_back(&Rollback { target, folder, message: "Roll back", author: &author, branch })
+}
+
 #[test]
 fn rolling_back_makes_one_commit_with_the_old_files() {
     let repo = Repo::new();
@@ -387,7 +399,7 @@ fn rolling_back_makes_one_commit_with_the_old_files() {
     let server = repo.serve(Behaviour::default());
     let source = repo.remote(&server);
     source.poll().unwrap();
-    let made = source.roll_back(&first.commit, "Roll back to Begin", &ada(1_700_000_000)).unwrap();
+    let made = back(&source, &first.commit, "", None).unwrap();
     assert_eq!(made.parents, std::slice::from_ref(&tip));
     assert_eq!(git(&repo.bare(), &["rev-parse", "main"]), made.commit.as_str());
     assert_eq!(
@@ -395,11 +407,35 @@ fn rolling_back_makes_one_commit_with_the_old_files() {
         git(&repo.bare(), &["rev-parse", &format!("{}^{{tree}}", first.commit)])
     );
     git(&repo.bare(), &["fsck", "--strict"]);
-    let error = source.roll_back(&first.commit, "Again", &ada(1)).unwrap_err().to_string();
+    let error = back(&source, &first.commit, "", None).unwrap_err().to_string();
     assert!(error.contains("already has the files"), "{error}");
     // The same in place, forward again.
-    let made = repo.local().roll_back(&tip, "Forward", &ada(1_700_000_001)).unwrap();
+    let made = back(&repo.local(), &tip, "", None).unwrap();
     assert_eq!(source.poll().unwrap(), made);
+}
+
+#[test]
+fn rolling_back_one_folder_leaves_the_others_and_may_go_to_a_new_branch() {
+    let repo = Repo::new();
+    repo.commit("cloud/a.yaml", "a: 1\n", "Cloud");
+    let first = repo.local().poll().unwrap();
+    repo.commit("cloud/a.yaml", "a: 2\n", "Change");
+    let tip = repo.commit("other/b.yaml", "b: 1\n", "Somebody else's");
+    let server = repo.serve(Behaviour::default());
+    let source = repo.remote(&server);
+    let made = back(&source, &first.commit, "cloud", Some("back")).unwrap();
+    assert_eq!(made.parents, std::slice::from_ref(&tip));
+    git(&repo.bare(), &["fsck", "--strict"]);
+    assert_eq!(git(&repo.bare(), &["rev-parse", "back"]), made.commit.as_str());
+    assert_eq!(git(&repo.bare(), &["rev-parse", "main"]), tip.as_str(), "the followed branch stays");
+    assert_eq!(git(&repo.bare(), &["show", "back:cloud/a.yaml"]), "a: 1");
+    assert_eq!(git(&repo.bare(), &["show", "back:other/b.yaml"]), "b: 1");
+    let error = back(&source, &first.commit, "cloud", Some("back")).unwrap_err().to_string();
+    assert!(error.contains("refs/heads/back is there already"), "{error}");
+    let error = back(&repo.local(), &first.commit, "cloud", Some("back")).unwrap_err().to_string();
+    assert!(error.contains("refs/heads/back is there already"), "{error}");
+    let error = back(&source, &first.commit, "cloud", Some("no name..")).unwrap_err().to_string();
+    assert!(error.contains("is no name for a branch"), "{error}");
 }
 
 #[test]
@@ -408,7 +444,7 @@ fn a_checked_out_branch_is_not_moved_under_its_work_tree() {
     let first = repo.local().poll().unwrap();
     repo.commit("a.yaml", "a: 2\n", "Change");
     let source = GitSource::open(repo.settings(repo.work().display().to_string())).unwrap();
-    let error = source.roll_back(&first.commit, "Back", &ada(1)).unwrap_err();
+    let error = back(&source, &first.commit, "", None).unwrap_err();
     assert!(matches!(&error, GitError::PushRefused { .. }), "{error}");
     assert!(error.to_string().contains("git merge --ff-only"), "{error}");
 }

@@ -30,6 +30,7 @@ pub mod watch;
 pub use credentials::Credentials;
 pub use error::GitError;
 pub use location::{Location, Reference};
+pub use rollback::{Author, Rollback};
 pub use source::{CommitId, GitSource, Revision, Settings};
 pub use tree::GitTree;
 pub use watch::RefWatch;

@@ -81,8 +81,18 @@ impl ControlPlane {
 
     /// Starts one of its own, apart from the shared one: for tests and benchmarks that stop or slow the server.
     pub(crate) fn start_own(dir: &Path) -> Result<Self, String> {
+        Self::start_with(dir, &[])
+    }
+
+    /// Starts one of its own whose etcd and kube-apiserver come back when they are killed.
+    pub(crate) fn start_restartable(dir: &Path) -> Result<Self, String> {
+        Self::start_with(dir, &["--restart"])
+    }
+
+    fn start_with(dir: &Path, more: &[&str]) -> Result<Self, String> {
         let script = root().join("tests/controlplane/up");
         let mut child = Command::new(&script)
+            .args(more)
             .args(["--until-stdin-closes", "--dir"])
             .arg(dir)
             .stdin(Stdio::piped())
