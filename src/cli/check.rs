@@ -1,4 +1,4 @@
-//! `retune check DIR`: is this repository right? Reads and renders everything, without a cluster or network.
+//! `retune check DIR`: is this repository right? Reads and renders everything, without a cluster.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,12 +10,14 @@ use super::ui::{Format, OutputArgs};
 use super::{CommandError, Exit, Ui};
 use crate::cloud::{Composed, Layers, Offline, Options, Problem, load, render_loaded};
 use crate::files::FileTree;
+use crate::kustomize::Remote;
 
 /// Arguments of `retune check`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Reads retune.yaml and apps/*.yaml, renders every app in every profile, and reports what is wrong with file, line and \
-column. Nothing is applied and no cluster or network is asked; kinds that no CRD of the repository defines count as \
+column. Nothing is applied and no cluster is asked; the network only for remote bases that are pinned to a commit (never with \
+--offline). Kinds that no CRD of the repository defines count as \
 namespaced.
 
 Examples:
@@ -54,7 +56,9 @@ struct Counts {
 pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
     let tree = folder::open(&args.dir)?;
     let upstream = args.upstream.open()?;
-    let report = report(&tree, upstream.as_ref().map(|t| t as &dyn FileTree), &args.profile);
+    let remote = folder::remotes(args.upstream.offline);
+    let layers = Layers { site: &tree, upstream: upstream.as_ref().map(|t| t as &dyn FileTree) };
+    let report = report(layers, remote.as_ref().map(folder::as_remote), &args.profile);
     if args.output.output == Format::Json {
         ui.json(&report)?;
     } else {
@@ -68,9 +72,9 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
     Ok(if report.problems.is_empty() { Exit::Success } else { Exit::Negative })
 }
 
-fn report(tree: &dyn FileTree, upstream: Option<&dyn FileTree>, profiles: &[String]) -> Report {
+fn report(layers: Layers<'_>, remote: Option<&dyn Remote>, profiles: &[String]) -> Report {
     let mut report = Report::default();
-    let composed = match Composed::new(Layers { site: tree, upstream }) {
+    let composed = match Composed::new(layers) {
         Ok(composed) => composed,
         Err(problems) => return Report { problems, ..report },
     };
@@ -79,8 +83,12 @@ fn report(tree: &dyn FileTree, upstream: Option<&dyn FileTree>, profiles: &[Stri
         Err(problems) => return Report { problems, ..report },
     };
     let profiles = if profiles.is_empty() { &repository.cloud.spec.profiles } else { profiles };
-    let options =
-        Options { seed: Some(folder::PREVIEW_SEED), threads: folder::threads(), ..Options::new(&Offline) };
+    let options = Options {
+        seed: Some(folder::PREVIEW_SEED),
+        threads: folder::threads(),
+        remote,
+        ..Options::new(&Offline)
+    };
     for profile in profiles {
         match render_loaded(&composed, &repository, profile, &options) {
             Ok(cloud) => {

@@ -3,6 +3,7 @@
 //! The kind alone decides the exit code (see the table in [`crate::cli`]), as in jj's `command_error.rs`.
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
@@ -159,19 +160,37 @@ impl From<crate::source::git::GitError> for CommandError {
 }
 
 /// Prints clap's message (an error, the help or the version) and gives the exit code.
-pub(super) fn end_of_clap(problem: &clap::Error) -> ExitCode {
+pub(super) fn end_of_clap(problem: &clap::Error, args: &[OsString]) -> ExitCode {
     match problem.print() {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
             ExitCode::from(ErrorKind::BrokenPipe.code())
         }
+        _ if problem.use_stderr() && is_drop_in(args) => ExitCode::from(1),
         _ if problem.use_stderr() => ExitCode::from(ErrorKind::Cli.code()),
         _ => ExitCode::SUCCESS,
     }
 }
 
+/// Whether the command line is one of those that stand for another program: wrong arguments end as they end there.
+fn is_drop_in(args: &[OsString]) -> bool {
+    let words: Vec<_> =
+        args.iter().skip(1).filter_map(|a| a.to_str()).filter(|a| !a.starts_with('-')).take(2).collect();
+    matches!(words.as_slice(), ["kustomize", "build"] | ["helm", "template"])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wrong_arguments_of_drop_in_commands_end_as_in_the_originals() {
+        let ends = |line: &str| {
+            let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            is_drop_in(&args)
+        };
+        assert!(ends("retune kustomize build --nonsense") && ends("retune helm template"));
+        assert!(!ends("retune check --nonsense") && !ends("retune --nonsense"));
+    }
 
     #[test]
     fn a_closed_pipe_is_not_an_error_to_talk_about() {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{CommandError, Ui};
 use crate::cloud::{Problem, Severity};
+use crate::kustomize::Remote;
 use crate::source::disk::DiskTree;
 
 /// Opens a repository's folder.
@@ -24,12 +25,39 @@ pub(super) struct UpstreamArgs {
     /// A folder that stands for the upstream repository that retune.yaml names.
     #[arg(long, value_name = "DIR")]
     pub(super) upstream: Option<PathBuf>,
+    /// Refuse remote bases of kustomizations instead of fetching them.
+    #[arg(long)]
+    pub(super) offline: bool,
 }
 
 impl UpstreamArgs {
     pub(super) fn open(&self) -> Result<Option<DiskTree>, CommandError> {
         self.upstream.as_deref().map(open).transpose()
     }
+}
+
+/// What reaches remote bases for one command; nothing with `--offline`.
+#[cfg(feature = "syncer")]
+pub(super) fn remotes(offline: bool) -> Option<crate::source::remote::RemoteBases> {
+    (!offline).then(|| crate::source::remote::RemoteBases::scratch(None))
+}
+
+/// The remotes as the renderers ask them.
+#[cfg(feature = "syncer")]
+pub(super) fn as_remote(remotes: &crate::source::remote::RemoteBases) -> &dyn Remote {
+    remotes
+}
+
+/// Without the network there is nothing to reach.
+#[cfg(not(feature = "syncer"))]
+pub(super) fn remotes(_: bool) -> Option<std::convert::Infallible> {
+    None
+}
+
+/// As [`remotes`].
+#[cfg(not(feature = "syncer"))]
+pub(super) fn as_remote(remotes: &std::convert::Infallible) -> &dyn Remote {
+    match *remotes {}
 }
 
 /// Prints problems as `DIR/file:line:column: error: app x: what; hint`, one a line, so that editors can jump to them.

@@ -14,7 +14,7 @@ use clap::Subcommand;
 use crate::files::{EntryKind, FileTree, TreeError};
 use crate::helm::{self, Chart, KubeVersion, OutputOptions, Randomness, ReleaseOptions, ValueFlags};
 
-use super::{CommandError, Exit, Ui};
+use super::{CommandError, Exit, Ui, helm_files};
 
 /// Arguments of `retune helm`.
 #[derive(Debug, clap::Args)]
@@ -61,6 +61,12 @@ struct Template {
     /// Print only what these templates gave (paths without the chart's name; * and ? allowed).
     #[arg(short, long, value_name = "TEMPLATE")]
     show_only: Vec<String>,
+    /// Write each template's documents to a file in this folder instead of printing them.
+    #[arg(long, value_name = "DIR")]
+    output_dir: Option<String>,
+    /// Put the files into a folder with the release's name in --output-dir.
+    #[arg(long)]
+    release_name: bool,
     /// Print the files of crds/ too.
     #[arg(long)]
     include_crds: bool,
@@ -156,6 +162,14 @@ fn template(args: Template, ui: &mut Ui) -> Result<Exit, CommandError> {
         no_hooks: args.no_hooks,
         show_only: args.show_only,
     };
+    if let Some(dir) = args.output_dir.as_deref().filter(|dir| !dir.is_empty()) {
+        helm_files::Target { dir, release_name: args.release_name }.write(&release, &output, ui)?;
+        // Nothing is left that --show-only could find.
+        return match output.show_only.first() {
+            Some(pattern) => Err(CommandError::user(format!("could not find template {pattern} in chart"))),
+            None => Ok(Exit::Success),
+        };
+    }
     let printed = release.to_template_output(&output).map_err(CommandError::user)?;
     ui.out().write_all(printed.as_bytes())?;
     Ok(Exit::Success)

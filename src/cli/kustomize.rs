@@ -13,6 +13,8 @@ use crate::helm::Randomness;
 use crate::kustomize::{self, HelmOptions, Options, output};
 use crate::source::disk::DiskTree;
 
+use super::folder;
+
 /// Arguments of `retune kustomize`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -83,6 +85,9 @@ struct BuildArgs {
     /// Add the label app.kubernetes.io/managed-by (deprecated: use buildMetadata).
     #[arg(long)]
     enable_managedby_label: bool,
+    /// Refuse remote bases instead of fetching them.
+    #[arg(long)]
+    offline: bool,
     /// Without effect: environment of functions.
     #[arg(short, long, value_name = "NAME=VALUE")]
     env: Vec<String>,
@@ -125,6 +130,7 @@ fn build(args: &BuildArgs, ui: &mut Ui) -> Result<Exit, CommandError> {
     }
     let tree = DiskTree::open("/")?;
     let engine = if args.enable_helm || args.enable_alpha_plugins { Some(native_helm()?) } else { None };
+    let remote = folder::remotes(args.offline);
     let options = Options {
         restricted: args.load_restrictor == Restriction::RootOnly,
         alpha_plugins: args.enable_alpha_plugins,
@@ -136,7 +142,7 @@ fn build(args: &BuildArgs, ui: &mut Ui) -> Result<Exit, CommandError> {
             api_versions: &args.helm_api_versions,
             debug: args.helm_debug,
         },
-        remote: None,
+        remote: remote.as_ref().map(folder::as_remote),
         shown_root: "/",
         fifo: args.reorder == Some(Reorder::None),
     };

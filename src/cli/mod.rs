@@ -32,6 +32,7 @@ mod completions;
 mod diff;
 mod folder;
 mod helm;
+mod helm_files;
 #[cfg(feature = "syncer")]
 mod history;
 #[cfg(feature = "syncer")]
@@ -168,9 +169,10 @@ pub fn main() -> ExitCode {
 
 /// Runs a command line: the process's own, or one that a test made.
 pub fn run_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(problem) => return error::end_of_clap(&problem),
+        Err(problem) => return error::end_of_clap(&problem, &args),
     };
     let mut ui = Ui::for_process(cli.color);
     let result = cli.command.run(&mut ui).and_then(|exit| {

@@ -47,7 +47,9 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
         Some(rev) => revision(&args.dir, rev)?,
     };
     let upstream = args.upstream.open()?;
+    let remote = folder::remotes(args.upstream.offline);
     let options = Options {
+        remote: remote.as_ref().map(folder::as_remote),
         seed: Some(folder::PREVIEW_SEED),
         threads: folder::threads(),
         upstream: upstream.as_ref().map(|t| t as &dyn FileTree),

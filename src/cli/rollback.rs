@@ -120,8 +120,8 @@ fn open(
         location: repo.to_owned(),
         reference: crate::sync::follow::reference(branch),
         state_dir,
-        credentials: None,
         ca_file,
+        ..Settings::default()
     };
     GitSource::open(settings).map_err(user)
 }

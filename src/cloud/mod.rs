@@ -19,6 +19,7 @@ pub mod layers;
 pub mod load;
 pub mod normal;
 pub mod object;
+mod pinned;
 pub mod problem;
 pub mod render;
 pub mod rendered;

@@ -22,6 +22,7 @@ use super::scope::{CrdScopes, Scopes, built_in};
 use super::sources::{self, Rendered};
 use super::spec::{CloudSpec, Seconds};
 use crate::files::FileTree;
+use crate::kustomize;
 
 /// The most objects that one cloud may have.
 const MAX_OBJECTS: usize = 200_000;
@@ -44,13 +45,15 @@ pub struct Options<'a> {
     /// The per-cloud secret that charts' random text is derived from. Without it a chart that may draw random text is refused: it could
     /// be guessed. Any value will do where nothing is applied.
     pub seed: Option<[u8; 32]>,
+    /// What reaches remote bases of kustomizations; they have to be pinned to a commit. Without it they are refused.
+    pub remote: Option<&'a dyn kustomize::Remote>,
 }
 
 impl<'a> Options<'a> {
     /// One app at a time, without cache and upstream.
     #[must_use]
     pub fn new(scopes: &'a dyn Scopes) -> Self {
-        Self { scopes, cache: None, upstream: None, threads: 1, time: 0, seed: None }
+        Self { scopes, cache: None, upstream: None, threads: 1, time: 0, seed: None, remote: None }
     }
 }
 
@@ -290,6 +293,7 @@ impl Job<'_> {
             upper: upper.as_ref().map(|u| u as &dyn FileTree),
             time: self.options.time,
             seed: self.options.seed,
+            remote: self.options.remote,
             repository: self.repository,
             profile: self.profile,
             app,

@@ -7,6 +7,7 @@ use super::chart;
 use super::load::{LoadedApp, Repository, tree_problem};
 use super::manifests::{self, Document};
 use super::object::Origin;
+use super::pinned::Pinned;
 use super::problem::{Problem, ProblemKind};
 use super::volatile::Inflate;
 use crate::files::{EntryKind, FileTree, clean};
@@ -24,6 +25,8 @@ pub(super) struct Context<'a> {
     pub(super) time: i64,
     /// The secret that random text is derived from.
     pub(super) seed: Option<[u8; 32]>,
+    /// What reaches remote bases.
+    pub(super) remote: Option<&'a dyn kustomize::Remote>,
     pub(super) repository: &'a Repository,
     pub(super) profile: &'a str,
     pub(super) app: &'a LoadedApp,
@@ -162,7 +165,9 @@ fn build(
     let cloud = &context.repository.cloud;
     let capabilities = &cloud.spec.capabilities;
     let helm = Inflate::new(context.seed, &cloud.metadata.name, context.time);
+    let remote = Pinned(context.remote);
     let options = kustomize::Options {
+        remote: Some(&remote),
         helm: kustomize::HelmOptions {
             enabled: true,
             engine: Some(&helm),

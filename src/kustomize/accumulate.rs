@@ -11,11 +11,12 @@ use super::error::{Error, Kind};
 use super::generator::Generated;
 use super::helm::Inflation;
 use super::kustomization::{self, COMPONENT, FILE_NAMES, Kustomization};
-use super::loader::{Loader, Target as Found};
+use super::loader::{Loader, Target as Found, is_remote_file};
 use super::origin::{self, ORIGIN_KEY, Origin};
 use super::pipeline;
 use super::plugin::{self, Plugin};
 use super::read;
+use super::repospec::RepoSpec;
 use super::resmap::ResMap;
 use super::session::Session;
 use super::transform::{Ctx, Files as _};
@@ -23,6 +24,11 @@ use super::variables::VarSet;
 
 /// How deep kustomizations may include each other.
 const MAX_DEPTH: usize = 200;
+
+/// What the original says about the prefix `git::`.
+pub(super) const FORCED_GIT: &str = "Warning: Forcing the git protocol using the 'git::' URL prefix is not supported. \
+     Kustomize currently strips this invalid prefix, but will stop doing so in a future release. \
+     Please remove the 'git::' prefix from your configuration.";
 
 /// Label that validators may set.
 const VALIDATED_BY: &str = "validated-by";
@@ -103,6 +109,21 @@ impl<'t> Target<'t> {
         }
     }
 
+    /// An error about an entry of a list. What is wrong with the entry itself, a remote that cannot be had, is at its line.
+    fn placed(&self, e: Error, entry: &str) -> Error {
+        match self.kust.lines.get(entry) {
+            Some(line) if e.place().is_none() && e.is_of_remote() => e.at(&self.file, *line),
+            _ => e.context(self.place(entry)),
+        }
+    }
+
+    /// Notes what the original says about a URL.
+    fn note_url(path: &str, session: &mut Session<'_>) {
+        if RepoSpec::is_forced(path) {
+            session.warnings.push(FORCED_GIT.to_owned());
+        }
+    }
+
     /// Runs the layer on top of what `acc` holds.
     pub(super) fn accumulate(
         &self,
@@ -134,7 +155,7 @@ impl<'t> Target<'t> {
         session: &mut Session<'_>,
     ) -> Result<(), Error> {
         for path in paths {
-            self.resource(acc, path, session).map_err(|e| e.context(self.place(path)))?;
+            self.resource(acc, path, session).map_err(|e| self.placed(e, path))?;
         }
         Ok(())
     }
@@ -143,7 +164,19 @@ impl<'t> Target<'t> {
         match self.loader.target(path)? {
             Found::File(bytes, name) => {
                 let origin = self.origin.as_ref().map(|o| o.append(path).to_text());
-                for mut res in read::resources(&bytes, &name)? {
+                let found = match read::resources(&bytes, &name) {
+                    Ok(found) => found,
+                    // What a server shows to people where a repository is.
+                    Err(e) if is_remote_file(path) && RepoSpec::parse(path).is_ok() => {
+                        return match self.loader.folder(path) {
+                            Ok(loader) => self.folder(acc, loader, path, session),
+                            Err(_) if e.kind() == Kind::MalformedYaml => Err(e),
+                            Err(other) => Err(other),
+                        };
+                    }
+                    Err(e) => return Err(e),
+                };
+                for mut res in found {
                     session.note_kind(&res);
                     if origin.is_some() {
                         res.set_annotation(ORIGIN_KEY, origin.as_deref());
@@ -152,12 +185,20 @@ impl<'t> Target<'t> {
                 }
                 Ok(())
             }
-            Found::Dir(loader) => {
-                let below = self.below(*loader, path, false, session)?;
-                let below = below.accumulate(Accumulator::default(), session)?;
-                acc.merge(below)
-            }
+            Found::Dir(loader) => self.folder(acc, *loader, path, session),
         }
+    }
+
+    fn folder(
+        &self,
+        acc: &mut Accumulator,
+        loader: Loader<'t>,
+        path: &str,
+        session: &mut Session<'_>,
+    ) -> Result<(), Error> {
+        Self::note_url(path, session);
+        let below = self.below(loader, path, false, session)?;
+        acc.merge(below.accumulate(Accumulator::default(), session)?)
     }
 
     fn component(
@@ -168,13 +209,14 @@ impl<'t> Target<'t> {
     ) -> Result<Accumulator, Error> {
         let run = || {
             let loader = self.loader.folder(path)?;
+            Self::note_url(path, session);
             let below = self.below(loader, path, true, session)?;
             let done = below.accumulate(acc, session)?;
             let mut out = Accumulator::default();
             out.merge(done)?;
             Ok(out)
         };
-        run().map_err(|e: Error| e.context(self.place(path)))
+        run().map_err(|e: Error| self.placed(e, path))
     }
 
     /// The kustomization in another folder, seen from this one.

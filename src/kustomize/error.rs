@@ -98,6 +98,12 @@ impl Error {
         self.0.kind
     }
 
+    /// Whether a remote is the matter: it cannot be had, or is of a kind that retune does not read.
+    #[must_use]
+    pub fn is_of_remote(&self) -> bool {
+        self.0.kind == Kind::Remote || (self.0.kind == Kind::Unsupported && self.0.place.is_none())
+    }
+
     /// The innermost message alone.
     #[must_use]
     pub fn message(&self) -> &str {

@@ -47,7 +47,7 @@ pub struct Loader<'t> {
     restricted: bool,
     remote: Option<&'t dyn Remote>,
     /// What stands before a tree path in messages.
-    shown: &'t str,
+    shown: Arc<str>,
 }
 
 /// What an entry of `resources` names.
@@ -65,7 +65,7 @@ impl<'t> Loader<'t> {
         path: &str,
         restricted: bool,
         remote: Option<&'t dyn Remote>,
-        shown: &'t str,
+        shown: &str,
     ) -> Result<Self, Error> {
         let base = Self {
             tree: Tree::Given(tree),
@@ -74,7 +74,7 @@ impl<'t> Loader<'t> {
             repositories: Vec::new(),
             restricted,
             remote,
-            shown,
+            shown: shown.into(),
         };
         if let Ok(spec) = RepoSpec::parse(path) {
             return base.at_repository(spec);
@@ -144,6 +144,16 @@ impl<'t> Loader<'t> {
             return Err(Error::new("new root cannot be empty").hint("name a file or folder"));
         }
         if let Ok(spec) = RepoSpec::parse(path) {
+            if let Some(from) = self.repositories.last()
+                && spec.is_local()
+                && !RepoSpec::parse(from).is_ok_and(|from| from.is_local())
+            {
+                return Err(Error::of(
+                    Kind::Restricted,
+                    format!("{path}: a base that came over the network may not name files of this machine"),
+                )
+                .hint("name the repository by a URL that others can reach, too"));
+            }
             if let Some(first) = self.repositories.iter().find(|raw| raw.starts_with(&spec.raw)) {
                 return Err(Error::new(format!(
                     "cycle detected: URI '{}' referenced by previous URI '{first}'",
@@ -183,6 +193,7 @@ impl<'t> Loader<'t> {
 
     fn at_repository(&self, spec: RepoSpec) -> Result<Self, Error> {
         let remote = self.remote.ok_or_else(|| offline(&spec.raw))?;
+        let shown = format!("{}//", spec.clone_spec()).into();
         let tree = remote.repository(&spec)?;
         let path = files::clean(&spec.path)
             .ok_or_else(|| Error::new(format!("url path exits repo: {}", spec.raw)))?;
@@ -202,7 +213,7 @@ impl<'t> Loader<'t> {
             repositories,
             restricted: true,
             remote: self.remote,
-            shown: "",
+            shown,
         })
     }
 

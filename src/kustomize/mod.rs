@@ -158,6 +158,9 @@ pub fn build_noting(
 
 fn run(tree: &dyn FileTree, path: &str, session: &mut Session<'_>) -> Result<ResMap, Error> {
     let options = session.options;
+    if repospec::RepoSpec::is_forced(path) {
+        session.warnings.push(accumulate::FORCED_GIT.to_owned());
+    }
     let loader = Loader::new(tree, path, options.restricted, options.remote, options.shown_root)?;
     let mut target = Target::load(loader, session)?;
     session.set_schema(&target, true)?;

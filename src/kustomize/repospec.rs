@@ -1,5 +1,7 @@
 //! Which text names a Git repository, and which part of it: scheme, host, repository, folder inside, ref.
 
+use std::collections::BTreeMap;
+
 use super::error::Error;
 
 /// A folder in a Git repository at a ref.
@@ -21,6 +23,8 @@ pub struct RepoSpec {
     pub submodules: bool,
 }
 
+/// What go-getter, which the original once used, took for "this is Git".
+const FORCED: &str = "git::";
 const DEFAULT_TIMEOUT: u64 = 27;
 const SCHEMES: [&str; 4] = ["ssh://", "https://", "http://", "file://"];
 
@@ -60,34 +64,69 @@ impl RepoSpec {
         format!("{}{}", self.host, self.repo)
     }
 
+    /// Whether it is a repository on this machine.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.host.starts_with("file://")
+    }
+
+    /// Whether the text has the prefix `git::`, which the original cuts off with a warning.
+    #[must_use]
+    pub fn is_forced(text: &str) -> bool {
+        strip_ignoring_case(text, FORCED).is_some()
+    }
+
+    /// Go's `url.ParseQuery`: one pair that cannot be read, and none counts; of repeated keys the first does.
     fn apply(&mut self, query: &str) {
-        let mut version = String::new();
-        let mut reference = String::new();
-        for pair in query.split('&') {
+        let mut values: BTreeMap<String, String> = BTreeMap::new();
+        for pair in query.split('&').filter(|p| !p.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let value = unescape(value);
-            match key {
-                "version" if version.is_empty() => version = value,
-                "ref" if reference.is_empty() => reference = value,
-                "timeout" => {
-                    let seconds = value.strip_suffix('s').unwrap_or(&value).parse::<u64>();
-                    if let Some(n) = seconds.ok().filter(|n| *n > 0) {
-                        self.timeout_seconds = n;
-                    }
-                }
-                "submodules" => match value.as_str() {
-                    "1" | "t" | "T" | "true" | "TRUE" | "True" => self.submodules = true,
-                    "0" | "f" | "F" | "false" | "FALSE" | "False" => self.submodules = false,
-                    _ => {}
-                },
-                _ => {}
-            }
+            let (Some(key), Some(value), false) = (unescape(key), unescape(value), pair.contains(';')) else {
+                return;
+            };
+            values.entry(key).or_insert(value);
         }
-        self.reference = if reference.is_empty() { version } else { reference };
+        let get = |key: &str| values.get(key).map_or("", String::as_str);
+        if let Some(seconds) = seconds(get("timeout")).filter(|n| *n > 0) {
+            self.timeout_seconds = seconds;
+        }
+        match get("submodules") {
+            "1" | "t" | "T" | "true" | "TRUE" | "True" => self.submodules = true,
+            "0" | "f" | "F" | "false" | "FALSE" | "False" => self.submodules = false,
+            _ => {}
+        }
+        self.reference = if get("ref").is_empty() { get("version") } else { get("ref") }.to_owned();
     }
 }
 
-fn unescape(text: &str) -> String {
+/// `61` or Go's form of a duration (`1m1s`, `1.5h`), in seconds, rounded up.
+fn seconds(text: &str) -> Option<u64> {
+    if let Ok(n) = text.strip_prefix('+').unwrap_or(text).parse::<u32>() {
+        return Some(n.into());
+    }
+    let (mut rest, mut total) = (text.strip_prefix('+').unwrap_or(text), 0.0);
+    while !rest.is_empty() {
+        let (number, after) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit() && c != '.')?);
+        let (unit, after) =
+            after.split_at(after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len()));
+        let scale = match unit {
+            "h" => 3600.0,
+            "m" => 60.0,
+            "s" => 1.0,
+            "ms" => 1e-3,
+            "us" | "µs" | "μs" => 1e-6,
+            "ns" => 1e-9,
+            _ => return None,
+        };
+        total += number.parse::<f64>().ok()? * scale;
+        rest = after;
+    }
+    // A day is more than any server is waited for.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and a day")]
+    Some(total.ceil().clamp(0.0, 86_400.0) as u64)
+}
+
+fn unescape(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -96,18 +135,14 @@ fn unescape(text: &str) -> String {
         match bytes[at] {
             b'+' => out.push(b' '),
             b'%' => {
-                if let Some(byte) = hex() {
-                    out.push(byte);
-                    at += 2;
-                } else {
-                    out.push(b'%');
-                }
+                out.push(hex()?);
+                at += 2;
             }
             byte => out.push(byte),
         }
         at += 1;
     }
-    String::from_utf8_lossy(&out).into_owned()
+    Some(String::from_utf8_lossy(&out).into_owned())
 }
 
 fn strip_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
@@ -116,20 +151,20 @@ fn strip_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
 }
 
 fn extract_host(text: &str) -> Result<(String, &str), Error> {
-    let text = strip_ignoring_case(text, "git::").unwrap_or(text);
+    let text = strip_ignoring_case(text, FORCED).unwrap_or(text);
     let (scheme, text) = SCHEMES
         .iter()
         .find_map(|s| strip_ignoring_case(text, s).map(|rest| (*s, rest)))
         .unwrap_or(("", text));
+    if scheme == "file://" {
+        return Ok((scheme.to_owned(), text));
+    }
     let (user, text) = extract_user(text);
     let lower = text.to_ascii_lowercase();
     let github = lower.starts_with("github.com/") || lower.starts_with("github.com:");
     let scp = scheme.is_empty() && (!user.is_empty() || github);
     if scheme.is_empty() && !scp {
         return Err(Error::new("failed to parse scheme"));
-    }
-    if scheme == "file://" {
-        return Ok((scheme.to_owned(), text));
     }
     let slash = text.find('/');
     let colon = text.find(':').filter(|at| scp && *at > 0);
@@ -215,8 +250,33 @@ mod tests {
             let got = (spec.clone_spec(), spec.path, spec.reference);
             assert_eq!(got, (clone.to_owned(), path.to_owned(), reference.to_owned()), "{text}");
         }
-        for text in ["../base", "base", "a/b/c", "a.yaml", "/abs"] {
+        for text in [
+            "https://me@dev.azure.com/org/project/_git/repo/a/b",
+            "github.com:a/b/c",
+            "org-1@github.com/a/b.git/c",
+            "http://localhost:8080/x/y.git?ref=v1",
+        ] {
+            assert!(RepoSpec::parse(text).is_ok(), "{text}");
+        }
+        for text in
+            ["../base", "base", "a/b/c", "a.yaml", "/abs", "https://host/a.yaml", "https://h/a/b//../c"]
+        {
             assert!(RepoSpec::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_query_is_read_as_go_reads_it() {
+        let with = |query: &str| RepoSpec::parse(&format!("https://h/a/b?{query}")).unwrap();
+        assert_eq!(with("ref=a&ref=b&version=c").reference, "a");
+        assert_eq!(with("ref=&version=c").reference, "c");
+        assert_eq!(with("ref=feature%2Fx").reference, "feature/x");
+        assert_eq!(with("ref=a&b=%zz").reference, "", "one bad escape and no parameter counts");
+        for (text, seconds) in
+            [("61", 61), ("61s", 61), ("1m30s", 90), ("0", 27), ("-5", 27), ("x", 27), ("1.5m", 90)]
+        {
+            assert_eq!(with(&format!("timeout={text}")).timeout_seconds, seconds, "{text}");
+        }
+        assert!(!with("submodules=0").submodules && with("submodules=no").submodules);
     }
 }

@@ -14,6 +14,14 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 /// # Errors
 /// If `ca_file` cannot be read or holds no certificate.
 pub fn agent(ca_file: Option<&Path>) -> io::Result<Agent> {
+    agent_within(ca_file, None)
+}
+
+/// [`agent`], with a limit on the time that each request may take from its beginning to the end of the answer.
+///
+/// # Errors
+/// As [`agent`].
+pub fn agent_within(ca_file: Option<&Path>, timeout: Option<Duration>) -> io::Result<Agent> {
     let mut roots: Vec<Certificate<'static>> = rustls_native_certs::load_native_certs()
         .certs
         .iter()
@@ -40,6 +48,7 @@ pub fn agent(ca_file: Option<&Path>) -> io::Result<Agent> {
         .http_status_as_error(false)
         .max_redirects(5)
         .redirect_auth_headers(RedirectAuthHeaders::SameHost)
+        .timeout_global(timeout)
         .timeout_connect(Some(Duration::from_secs(10)))
         .timeout_per_read(Some(Duration::from_secs(60)))
         .timeout_per_write(Some(Duration::from_secs(60)))

@@ -19,7 +19,8 @@ use crate::cluster::error::{Backoff, jitter};
 use crate::files::FileTree;
 pub use crate::ledger::RevisionInfo;
 use crate::plan::yields::{self, Yielded};
-use crate::source::git::{CommitId, GitSource, GitTree, RefWatch, Reference, Settings};
+use crate::source::git::{CommitId, GitSource, GitTree, Location, RefWatch, Reference, Settings};
+use crate::source::remote::RemoteBases;
 
 /// A rendered revision.
 #[derive(Debug)]
@@ -152,6 +153,7 @@ pub fn render_once(options: FollowOptions, discovery: Arc<Discovery>) -> Result<
         cache: Cache::default(),
         last: None,
         pin: options.pin.clone(),
+        remotes: remotes(&options),
         options,
     };
     let (source, _watch) = follower.open()?;
@@ -160,6 +162,15 @@ pub fn render_once(options: FollowOptions, discovery: Arc<Discovery>) -> Result<
         Ok(News::Desired(desired)) => Arc::try_unwrap(desired).map_err(|_| "the render is shared".to_owned()),
         Ok(News::Failing { message, .. }) => Err(message),
         _ => Err("the source gave nothing".to_owned()),
+    }
+}
+
+/// What reaches the remote bases of kustomizations; commits stay beside the mirrors.
+fn remotes(options: &FollowOptions) -> RemoteBases {
+    let bases = RemoteBases::kept(options.state_dir.join("remote-bases"), options.ca_file.clone());
+    match Location::parse(&options.repo) {
+        Ok((location, credentials)) => bases.with_credentials(&location.to_string(), credentials),
+        Err(_) => bases,
     }
 }
 
@@ -187,6 +198,7 @@ impl Follow {
             cache: Cache::default(),
             last: None,
             pin: options.pin.clone(),
+            remotes: remotes(&options),
             options,
         };
         std::thread::Builder::new()
@@ -232,6 +244,7 @@ struct Follower {
     /// The revision last told, and whether it was good.
     last: Option<(String, bool)>,
     pin: Option<String>,
+    remotes: RemoteBases,
     options: FollowOptions,
 }
 
@@ -299,8 +312,8 @@ impl Follower {
             location: self.options.repo.clone(),
             reference: reference(&self.options.branch),
             state_dir: self.options.state_dir.clone(),
-            credentials: None,
             ca_file: self.options.ca_file.clone(),
+            ..Settings::default()
         };
         let source = GitSource::open(settings).map_err(|e| e.to_string())?;
         let wake = self.wake.clone();
@@ -392,6 +405,7 @@ impl Follower {
             threads,
             time,
             seed: self.options.seed.map(|seed| seed.0),
+            remote: Some(&self.remotes),
             ..Options::new(&scopes)
         };
         render(tree, &self.options.profile, &options).map_err(lines)

@@ -14,6 +14,9 @@ use serde::Deserialize;
 struct Case {
     name: String,
     args: Vec<String>,
+    /// So many times with `--output-dir`; the files follow what the last run prints.
+    #[serde(default)]
+    runs: usize,
     /// Fragments of the error where the wording may differ from Helm's.
     #[serde(default)]
     error: Vec<String>,
@@ -23,15 +26,38 @@ fn fixtures(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(path)
 }
 
+/// Every file below `root` with its path and text, in byte order of the paths.
+fn files(root: &Path) -> String {
+    let mut all = Vec::new();
+    let mut folders = vec![root.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { all.push(path) }
+        }
+    }
+    all.sort_by_key(|path| path.display().to_string());
+    all.iter().fold(String::new(), |mut text, path| {
+        let name = path.strip_prefix(root).unwrap().display();
+        let _ = write!(text, "==> {name}\n{}", String::from_utf8_lossy(&fs::read(path).unwrap()));
+        text
+    })
+}
+
 /// What is wrong with a case, if anything.
 fn check(case: &Case) -> Option<String> {
-    let run = Command::new(env!("CARGO_BIN_EXE_retune"))
-        .args(["helm", "template"])
-        .args(&case.args)
-        .current_dir(fixtures("charts"))
-        .output()
-        .unwrap();
-    let stdout = String::from_utf8_lossy(&run.stdout);
+    let out = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_retune"));
+    command.args(["helm", "template"]).args(&case.args).current_dir(fixtures("charts"));
+    if case.runs > 0 {
+        command.arg("--output-dir").arg(out.path());
+    }
+    for _ in 1..case.runs {
+        command.output().unwrap();
+    }
+    let run = command.output().unwrap();
+    let stdout = String::from_utf8_lossy(&run.stdout).replace(&out.path().display().to_string(), "<out>");
+    let stdout = stdout + &files(out.path());
     let stderr = String::from_utf8_lossy(&run.stderr);
     if let Ok(expected) = fs::read_to_string(fixtures("helm").join(format!("{}.out", case.name))) {
         if !run.status.success() {
@@ -40,7 +66,7 @@ fn check(case: &Case) -> Option<String> {
         if stdout == expected {
             return None;
         }
-        let diff = similar::TextDiff::from_lines(&expected, &*stdout);
+        let diff = similar::TextDiff::from_lines(&expected, &stdout);
         return Some(diff.unified_diff().context_radius(1).header("helm", "retune").to_string());
     }
     let expected = fs::read_to_string(fixtures("helm").join(format!("{}.err", case.name))).unwrap();

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail the test that calls them")]
 
+mod remotes;
 mod server;
 
 use std::path::{Path, PathBuf};

@@ -2,9 +2,10 @@
 """Writes what the real Helm answers to fixtures/helm/cases.json: NAME.out (its output) or NAME.err (its error).
 
 Run it with helm v4.3.1 in PATH after changing a chart or a case; commit the result. `cargo test` needs no Helm.
-A case: {"name", "args": what follows `helm template`, "error": fragments to find if the wording may differ}.
+A case: {"name", "args": what follows `helm template`, "error": fragments to find if the wording may differ,
+"runs": so many times with --output-dir; the files are put behind what the last run prints}.
 """
-import glob, json, os, shutil, subprocess, sys
+import glob, json, os, subprocess, sys, tempfile
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 CHARTS, OUT = os.path.join(ROOT, "fixtures", "charts"), os.path.join(ROOT, "fixtures", "helm")
@@ -13,6 +14,18 @@ CHARTS, OUT = os.path.join(ROOT, "fixtures", "charts"), os.path.join(ROOT, "fixt
 def helm(*args):
     env = {**os.environ, "HELM_CACHE_HOME": "/nonexistent", "HELM_CONFIG_HOME": "/nonexistent", "HELM_DATA_HOME": "/nonexistent"}
     return subprocess.run(["helm", *args], cwd=CHARTS, capture_output=True, env=env, stdin=subprocess.DEVNULL)
+
+
+def run(case):
+    """The answer, and the files that were written, as text."""
+    if "runs" not in case:
+        return helm("template", *case["args"]), b""
+    with tempfile.TemporaryDirectory() as out:
+        for _ in range(case["runs"]):
+            r = helm("template", *case["args"], "--output-dir", out)
+        r.stdout = r.stdout.replace(out.encode(), b"<out>")
+        files = sorted(os.path.join(d, f) for d, _, names in os.walk(out) for f in names)
+        return r, b"".join(b"==> %s\n%s" % (os.path.relpath(f, out).encode(), open(f, "rb").read()) for f in files)
 
 
 def pack():
@@ -32,11 +45,11 @@ def main():
     for old in glob.glob(os.path.join(OUT, "*.out")) + glob.glob(os.path.join(OUT, "*.err")):
         os.remove(old)
     for case in cases:
-        r = helm("template", *case["args"])
+        r, files = run(case)
         if r.returncode == 0:
             if "error" in case:
                 sys.exit(case["name"] + ": an error is expected, helm succeeds")
-            open(os.path.join(OUT, case["name"] + ".out"), "wb").write(r.stdout)
+            open(os.path.join(OUT, case["name"] + ".out"), "wb").write(r.stdout + files)
             continue
         text = r.stderr.decode()
         text = text[text.index("Error: ") + len("Error: "):]

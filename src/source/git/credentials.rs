@@ -66,7 +66,7 @@ impl Credentials {
         Self::parse(&text, &path.display().to_string())
     }
 
-    pub(super) fn header(&self) -> &str {
+    pub(in crate::source) fn header(&self) -> &str {
         &self.header
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use git2::Oid;
 use ureq::{Agent, Body, ResponseExt as _, http::Response};
@@ -22,6 +23,18 @@ pub struct Remote {
     agent: Agent,
     url: String,
     credentials: Option<Credentials>,
+    max_pack: u64,
+}
+
+/// What a fetch asks for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// Objects that must come, with everything they need.
+    pub wants: &'a [Oid],
+    /// Objects that are here, with everything they need.
+    pub haves: &'a [Oid],
+    /// Without the commits before those that are wanted.
+    pub shallow: bool,
 }
 
 /// What a server has.
@@ -54,6 +67,22 @@ impl Service {
     }
 }
 
+impl Advertisement {
+    /// Whether the server can leave out the commits before those that are wanted.
+    #[must_use]
+    pub fn allows_shallow(&self) -> bool {
+        self.capabilities.iter().any(|c| c == "shallow")
+    }
+
+    /// Whether the server gives this object although no ref may name it.
+    #[must_use]
+    pub fn gives(&self, oid: Oid) -> bool {
+        let any = ["allow-reachable-sha1-in-want", "allow-any-sha1-in-want"];
+        self.capabilities.iter().any(|c| any.contains(&c.as_str()))
+            || self.refs.values().any(|have| *have == oid)
+    }
+}
+
 impl Remote {
     /// A remote at an http(s) URL without credentials in it.
     ///
@@ -63,6 +92,7 @@ impl Remote {
         url: &str,
         credentials: Option<Credentials>,
         ca_file: Option<&Path>,
+        timeout: Option<Duration>,
     ) -> Result<Self, GitError> {
         if credentials.is_some() && !encrypted(url) {
             return Err(GitError::Unsupported {
@@ -70,9 +100,21 @@ impl Remote {
                 what: "credentials are not sent over unencrypted http://; use https://".to_owned(),
             });
         }
-        let agent = web::agent(ca_file)
+        let agent = web::agent_within(ca_file, timeout)
             .map_err(|source| GitError::State { location: "the CA file".to_owned(), source })?;
-        Ok(Self { agent, url: url.to_owned(), credentials })
+        Ok(Self { agent, url: url.to_owned(), credentials, max_pack: MAX_PACK })
+    }
+
+    /// The same remote with a smaller limit on packs, in bytes.
+    #[must_use]
+    pub fn with_max_pack(self, max_pack: u64) -> Self {
+        Self { max_pack, ..self }
+    }
+
+    /// Where it is, without credentials.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// Asks which refs the server has.
@@ -111,15 +153,14 @@ impl Remote {
         Ok(Advertisement { refs, head, base, capabilities })
     }
 
-    /// Fetches a pack with everything that `wants` need and `haves` lack.
+    /// Fetches a pack with everything that the wants need and the haves lack.
     ///
     /// # Errors
     /// If the network or the server fails, or the sink does.
     pub fn fetch(
         &self,
         from: &Advertisement,
-        wants: &[Oid],
-        haves: &[Oid],
+        wanted: Wanted<'_>,
         sink: &mut dyn Write,
     ) -> Result<(), GitError> {
         let offered = ["side-band-64k", "ofs-delta", "thin-pack", "no-progress"];
@@ -132,13 +173,16 @@ impl Remote {
             });
         }
         let mut body = Vec::new();
-        for (i, want) in wants.iter().enumerate() {
+        for (i, want) in wanted.wants.iter().enumerate() {
             let tail =
                 if i == 0 { format!(" {} agent=retune", capabilities.join(" ")) } else { String::new() };
             pkt::write(&mut body, format!("want {want}{tail}\n").as_bytes());
         }
+        if wanted.shallow {
+            pkt::write(&mut body, b"deepen 1\n");
+        }
         pkt::flush(&mut body);
-        for have in haves {
+        for have in wanted.haves {
             pkt::write(&mut body, format!("have {have}\n").as_bytes());
         }
         pkt::write(&mut body, b"done\n");
@@ -155,8 +199,8 @@ impl Remote {
             match line.first() {
                 Some(1) => {
                     total += line.len() as u64;
-                    if total > MAX_PACK {
-                        let what = format!("the pack is larger than {MAX_PACK} bytes");
+                    if total > self.max_pack {
+                        let what = format!("the pack is larger than {} bytes", self.max_pack);
                         return Err(GitError::Limit { location: self.url.clone(), what });
                     }
                     sink.write_all(&line[1..])
@@ -283,7 +327,7 @@ fn encrypted(url: &str) -> bool {
 }
 
 /// Host and port.
-pub(super) fn host(url: &str) -> &str {
+pub(in crate::source) fn host(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.split('/').next().unwrap_or_default()
 }
@@ -340,7 +384,7 @@ mod tests {
 
     #[test]
     fn credentials_go_over_tls_or_stay_on_this_machine() {
-        let new = |url: &str| Remote::new(url, Some(Credentials::basic("a", "b")), None).map(|_| ());
+        let new = |url: &str| Remote::new(url, Some(Credentials::basic("a", "b")), None, None).map(|_| ());
         assert!(new("https://host/x").is_ok());
         assert!(new("http://127.0.0.1:8080/x").is_ok());
         assert!(matches!(new("http://host/x"), Err(GitError::Unsupported { .. })));

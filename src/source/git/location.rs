@@ -127,18 +127,26 @@ pub enum Reference {
     Branch(String),
     /// A tag.
     Tag(String),
+    /// What `git fetch` finds for a name: a full name, else a tag, else a branch.
+    Named(String),
     /// A commit, by its full id.
     Commit(super::source::CommitId),
 }
 
 impl Reference {
-    /// The full name of the ref, unless it is HEAD or a commit.
+    /// The full names that the ref may have, the first that exists counts; none for HEAD and commits.
     #[must_use]
-    pub fn full_name(&self) -> Option<String> {
+    pub fn full_names(&self) -> Vec<String> {
         match self {
-            Self::Branch(name) => Some(format!("refs/heads/{name}")),
-            Self::Tag(name) => Some(format!("refs/tags/{name}")),
-            Self::Head | Self::Commit(_) => None,
+            Self::Branch(name) => vec![format!("refs/heads/{name}")],
+            Self::Tag(name) => vec![format!("refs/tags/{name}")],
+            // gitrevisions(7)
+            Self::Named(name) => {
+                let places = ["refs/", "refs/tags/", "refs/heads/", "refs/remotes/"];
+                let full = name.starts_with("refs/").then(|| name.clone());
+                full.into_iter().chain(places.iter().map(|place| format!("{place}{name}"))).collect()
+            }
+            Self::Head | Self::Commit(_) => Vec::new(),
         }
     }
 }
@@ -149,6 +157,7 @@ impl fmt::Display for Reference {
             Self::Head => f.write_str("HEAD"),
             Self::Branch(name) => write!(f, "branch {name:?}"),
             Self::Tag(name) => write!(f, "tag {name:?}"),
+            Self::Named(name) => write!(f, "branch or tag {name:?}"),
             Self::Commit(id) => write!(f, "commit {id}"),
         }
     }

@@ -6,13 +6,14 @@
 use std::fmt;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use git2::{ErrorCode, Oid, Repository, RepositoryInitOptions};
 use sha2::{Digest as _, Sha256};
 
 use super::credentials::Credentials;
 use super::error::{GitError, classify};
-use super::http::{Advertisement, Remote, Service, host};
+use super::http::{Advertisement, Remote, Service, Wanted, host};
 use super::location::{Location, Reference};
 use super::tree::{GitTree, Shared, Submodule};
 use super::watch::RefWatch;
@@ -112,6 +113,12 @@ pub struct Settings {
     pub credentials: Option<Credentials>,
     /// Certificates to trust besides the system's, in PEM form.
     pub ca_file: Option<PathBuf>,
+    /// Fetch without history, for whoever only reads files.
+    pub shallow: bool,
+    /// How long each request may take in all.
+    pub timeout: Option<Duration>,
+    /// The largest pack in bytes, if less than usual.
+    pub max_pack: Option<u64>,
 }
 
 /// A followed repository.
@@ -182,7 +189,18 @@ impl GitSource {
                 return commit.map(|c| describe(&c)).map_err(|e| self.missing(&e, wanted()));
             }
             Reference::Head => repository.head(),
-            named => repository.find_reference(&named.full_name().unwrap_or_default()),
+            named => {
+                let names = named.full_names();
+                let found = names.iter().map(|n| repository.find_reference(n));
+                let mut missing = Err(git2::Error::new(ErrorCode::NotFound, git2::ErrorClass::Reference, ""));
+                for result in found {
+                    missing = result;
+                    if missing.is_ok() {
+                        break;
+                    }
+                }
+                missing
+            }
         };
         let reference = reference.map_err(|e| self.missing(&e, wanted()))?;
         let commit = reference.peel_to_commit();
@@ -220,13 +238,21 @@ impl GitSource {
         self.tree_at_depth(commit, 0)
     }
 
-    fn tree_at_depth(&self, commit: &CommitId, depth: usize) -> Result<GitTree, GitError> {
+    /// The files of a commit; submodules are left out, and asking for their files is an error.
+    ///
+    /// # Errors
+    /// If the commit is not there or damaged.
+    pub fn tree_without_submodules(&self, commit: &CommitId) -> Result<GitTree, GitError> {
         let root = {
             let repository = self.repository.lock();
             let found = repository.find_commit(commit.oid());
             found.map(|c| c.tree_id()).map_err(|e| self.missing(&e, format!("commit {commit}")))?
         };
-        let mut tree = GitTree::new(self.repository.clone(), root);
+        Ok(GitTree::new(self.repository.clone(), root))
+    }
+
+    fn tree_at_depth(&self, commit: &CommitId, depth: usize) -> Result<GitTree, GitError> {
+        let mut tree = self.tree_without_submodules(commit)?;
         let submodules = tree
             .submodules()
             .map_err(|e| GitError::Protocol { location: self.location.to_string(), reason: e.to_string() })?;
@@ -360,7 +386,13 @@ impl GitSource {
     }
 
     pub(super) fn remote(&self, url: &str) -> Result<Remote, GitError> {
-        Remote::new(url, self.credentials.clone(), self.settings.ca_file.as_deref())
+        let settings = &self.settings;
+        let remote =
+            Remote::new(url, self.credentials.clone(), settings.ca_file.as_deref(), settings.timeout)?;
+        Ok(match settings.max_pack {
+            Some(max) => remote.with_max_pack(max),
+            None => remote,
+        })
     }
 
     fn missing(&self, error: &git2::Error, wanted: String) -> GitError {
@@ -385,6 +417,15 @@ impl GitSource {
         let remote = self.remote(url)?;
         let offer = remote.advertisement(Service::UploadPack)?;
         let gone = |wanted: String| GitError::NoSuchRevision { location: url.to_owned(), wanted };
+        // Without history if that is enough and the server can; a commit that it does not give alone is looked for
+        // in the history of all branches and tags.
+        let shallow = self.settings.shallow && offer.allows_shallow();
+        let alone = match &self.settings.reference {
+            Reference::Commit(id) => Some(id.oid()).filter(|oid| shallow && offer.gives(*oid)),
+            _ => None,
+        };
+        let shallow =
+            shallow && (alone.is_some() || !matches!(self.settings.reference, Reference::Commit(_)));
         // Ref to set in the mirror, and where to.
         let targets: Vec<(String, Oid)> = match &self.settings.reference {
             Reference::Head => {
@@ -392,6 +433,7 @@ impl GitSource {
                 let name = offer.head.clone().unwrap_or_else(|| "refs/heads/HEAD".to_owned());
                 vec![(name, oid)]
             }
+            Reference::Commit(_) if alone.is_some() => Vec::new(),
             Reference::Commit(_) => offer
                 .refs
                 .iter()
@@ -402,19 +444,22 @@ impl GitSource {
                 .map(|(name, oid)| (name.clone(), *oid))
                 .collect(),
             named => {
-                let name = named.full_name().unwrap_or_default();
-                let oid = *offer.refs.get(&name).ok_or_else(|| gone(named.to_string()))?;
-                vec![(name, oid)]
+                let found =
+                    named.full_names().into_iter().find_map(|n| offer.refs.get(&n).map(|oid| (n, *oid)));
+                vec![found.ok_or_else(|| gone(named.to_string()))?]
             }
         };
         // A handle of its own: nobody who reads the mirror waits for the network.
         let mirror = Repository::open(&self.git_dir).map_err(|e| classify(url, &e))?;
-        let mut wants: Vec<Oid> = targets.iter().map(|(_, oid)| *oid).collect();
-        wants.retain(|oid| !mirror.odb().is_ok_and(|odb| odb.exists(*oid)));
+        let mut wants: Vec<Oid> = targets.iter().map(|(_, oid)| *oid).chain(alone).collect();
+        // A commit that came without its history is fetched again when the history is needed.
+        if shallow || !self.settings.shallow {
+            wants.retain(|oid| !mirror.odb().is_ok_and(|odb| odb.exists(*oid)));
+        }
         wants.sort();
         wants.dedup();
         if !wants.is_empty() {
-            receive(&remote, &offer, &mirror, &wants, url)?;
+            receive(&remote, &offer, &mirror, &wants, shallow, !self.settings.shallow)?;
         }
         for (name, oid) in &targets {
             mirror.reference(name, *oid, true, "retune: fetch").map_err(|e| classify(url, &e))?;
@@ -436,18 +481,23 @@ fn receive(
     offer: &Advertisement,
     mirror: &Repository,
     wants: &[Oid],
-    url: &str,
+    shallow: bool,
+    with_history: bool,
 ) -> Result<(), GitError> {
+    let url = remote.url();
     let damaged = |e: git2::Error| classify(url, &e);
     let mut haves = Vec::new();
-    let mut walk = mirror.revwalk().map_err(damaged)?;
-    // An empty mirror has nothing to push.
-    if walk.push_glob("refs/*").is_ok() {
-        haves.extend(walk.flatten().take(MAX_HAVES));
+    // A commit without its history is nothing to build upon.
+    if with_history {
+        let mut walk = mirror.revwalk().map_err(damaged)?;
+        // An empty mirror has nothing to push.
+        if walk.push_glob("refs/*").is_ok() {
+            haves.extend(walk.flatten().take(MAX_HAVES));
+        }
     }
     let odb = mirror.odb().map_err(damaged)?;
     let mut writer = odb.packwriter().map_err(damaged)?;
-    remote.fetch(offer, wants, &haves, &mut writer)?;
+    remote.fetch(offer, Wanted { wants, haves: &haves, shallow }, &mut writer)?;
     writer.flush().map_err(|source| GitError::State { location: url.to_owned(), source })?;
     writer.commit().map_err(damaged)?;
     drop(writer);

@@ -128,11 +128,7 @@ fn gen_private_key(exec: &mut Exec, a: &[Value]) -> FuncResult {
         "" | "rsa" => PrivateKey::rsa(&mut draw, 4096)?,
         "ecdsa" => PrivateKey::p256(&mut draw),
         "ed25519" => PrivateKey::ed25519(&mut draw),
-        "dsa" => {
-            return Err(
-                "genPrivateKey: DSA keys are not supported; use \"rsa\", \"ecdsa\" or \"ed25519\"".into()
-            );
-        }
+        "dsa" => return Ok(super::dsa::pem(&mut draw).into()),
         other => return Ok(format!("Unknown type {other}").into()),
     };
     Ok(key.to_pem()?.into())

@@ -4,7 +4,7 @@
 //! Helm's `to*` swallow errors, its `from*` put them under the key `Error`; the `must*` forms fail.
 
 use super::args::{A, D, Entry, FuncResult, S, bytes, fixed, text};
-use super::json::{from_json, go_kind, to_json};
+use super::json::{from_json, from_json_with_fault, go_kind, to_json};
 use super::toml::{from_toml, to_toml};
 use crate::template::error::FuncError;
 use crate::template::types::Type;
@@ -247,12 +247,27 @@ const DICT_NAME: &str = "map[string]interface {}";
 const LIST_NAME: &str = "[]interface {}";
 
 fn from_json_as(source: &str, want: &str, target: &str) -> Result<Value, String> {
-    match from_json(source)? {
+    let wrong = |kind: &str| Err(format!("json: cannot unmarshal {kind} into Go value of type {target}"));
+    match from_json_with_fault(source)? {
+        (Value::Nil, Some(_)) => wrong("number"),
+        (v, Some(fault)) if go_kind(&v) == want => Err(fault),
         // null makes the target nil.
-        Value::Nil if want == "object" => Ok(Value::Map(Rc::new(Map::nil(Type::DICT)))),
-        Value::Nil => Ok(Value::zero(Type::LIST)),
-        v if go_kind(&v) == want => Ok(v),
-        v => Err(format!("json: cannot unmarshal {} into Go value of type {target}", go_kind(&v))),
+        (Value::Nil, None) if want == "object" => Ok(Value::Map(Rc::new(Map::nil(Type::DICT)))),
+        (Value::Nil, None) => Ok(Value::zero(Type::LIST)),
+        (v, _) if go_kind(&v) == want => Ok(v),
+        (v, _) => wrong(go_kind(&v)),
+    }
+}
+
+/// `fromJson`: what could be read stays beside the error.
+fn from_json_object(source: &str) -> Value {
+    match from_json_with_fault(source) {
+        Ok((Value::Map(read), Some(fault))) => {
+            let mut entries = read.entries().clone();
+            entries.insert("Error".into(), fault.into());
+            Value::typed_map(Type::DICT, entries)
+        }
+        _ => from_json_as(source, "object", DICT_NAME).unwrap_or_else(error_map),
     }
 }
 
@@ -301,9 +316,7 @@ pub(super) const TABLE: &[Entry] = &[
     ("mustToPrettyJson", fixed(&[A], S), |_, a| or_fail(to_json(&a[0], true, Some("  ")))),
     ("toRawJson", fixed(&[A], S), |_, a| or_fail(to_json(&a[0], false, None))),
     ("mustToRawJson", fixed(&[A], S), |_, a| or_fail(to_json(&a[0], false, None))),
-    ("fromJson", fixed(&[S], D), |_, a| {
-        Ok(from_json_as(&text(&a[0]), "object", DICT_NAME).unwrap_or_else(error_map))
-    }),
+    ("fromJson", fixed(&[S], D), |_, a| Ok(from_json_object(&text(&a[0])))),
     ("fromJsonArray", fixed(&[S], Type::LIST), |_, a| {
         Ok(from_json_as(&text(&a[0]), "array", LIST_NAME).unwrap_or_else(error_list))
     }),

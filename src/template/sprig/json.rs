@@ -150,12 +150,23 @@ impl Encoder<'_> {
 /// # Errors
 /// Go's text of the first fault.
 pub(super) fn from_json(source: &str) -> Result<Value, String> {
-    let mut d = Decoder { source, at: 0 };
+    match from_json_with_fault(source)? {
+        (_, Some(fault)) => Err(fault),
+        (v, None) => Ok(v),
+    }
+}
+
+/// As [`from_json`]; a number that is too large is null in the value, and the first of them a fault beside it.
+///
+/// # Errors
+/// Go's text of the first fault in the syntax.
+pub(super) fn from_json_with_fault(source: &str) -> Result<(Value, Option<String>), String> {
+    let mut d = Decoder { source, at: 0, fault: None };
     d.blanks();
     let v = d.value(0)?;
     d.blanks();
     match d.peek() {
-        None => Ok(v),
+        None => Ok((v, d.fault)),
         Some(c) => Err(invalid(c, "after top-level value")),
     }
 }
@@ -163,6 +174,8 @@ pub(super) fn from_json(source: &str) -> Result<Value, String> {
 struct Decoder<'a> {
     source: &'a str,
     at: usize,
+    /// What Go goes on after: the first number that no float64 holds.
+    fault: Option<String>,
 }
 
 const END: &str = "unexpected end of JSON input";
@@ -310,7 +323,11 @@ impl Decoder<'_> {
         let text = &self.source[start..self.at];
         match text.parse::<f64>() {
             Ok(f) if f.is_finite() => Ok(f.into()),
-            _ => Err(format!("json: cannot unmarshal number {text} into Go value of type float64")),
+            _ => {
+                let fault = || format!("json: cannot unmarshal number {text} into Go value of type float64");
+                self.fault.get_or_insert_with(fault);
+                Ok(Value::Nil)
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Private keys: RSA, ECDSA on P-256, Ed25519; made from a [`Draw`], read from and written to PEM.
 //!
-//! DSA, which the original can also make, is refused by name: it signs no certificate in the original either.
+//! DSA keys are made by [`super::dsa`] and only printed: they sign no certificate in the original either.
 
 use rsa::pkcs1::{DecodeRsaPrivateKey as _, EncodeRsaPrivateKey as _, EncodeRsaPublicKey as _};
 use rsa::rand_core::{CryptoRng, RngCore};
@@ -26,7 +26,7 @@ const ECDSA_WITH_SHA256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x0
 const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
 
 /// A draw as the key crates' older `rand_core` wants it.
-struct Source<'a>(&'a mut Draw);
+pub(super) struct Source<'a>(pub(super) &'a mut Draw);
 
 impl RngCore for Source<'_> {
     fn next_u32(&mut self) -> u32 {
@@ -109,7 +109,7 @@ impl PrivateKey {
             "EC" => p256::SecretKey::from_sec1_der(&der)
                 .map(|k| Self::P256(k.into()))
                 .map_err(|e| format!("parsing EC private key from PEM: {e} (P-256 is supported)")),
-            "DSA" => Err("parsing DSA private key from PEM: DSA keys are not supported".to_owned()),
+            "DSA" => Err("a DSA key signs no certificate".to_owned()),
             other => Err(format!("invalid private key type {other}")),
         }
     }

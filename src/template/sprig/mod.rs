@@ -17,6 +17,7 @@ mod decimal;
 mod defaults;
 mod der;
 mod dicts;
+mod dsa;
 mod duration;
 mod encoding;
 mod gotime;

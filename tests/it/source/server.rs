@@ -100,6 +100,14 @@ fn answer(
             b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
         );
     }
+    // Plain files beside the repositories.
+    if path.starts_with("/www/")
+        && let Ok(bytes) = std::fs::read(root.join(path.trim_start_matches('/')))
+    {
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", bytes.len())?;
+        stream.write_all(&bytes)?;
+        return stream.flush();
+    }
     let out = backend(root, method, path, query, &header("content-type").unwrap_or_default(), &body)?;
     let at = out.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or(0);
     let (head, rest) = (String::from_utf8_lossy(&out[..at]).into_owned(), &out[(at + 4).min(out.len())..]);
