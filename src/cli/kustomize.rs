@@ -35,7 +35,7 @@ enum Restriction {
     #[value(name = "LoadRestrictionsRootOnly")]
     RootOnly,
     /// Any file.
-    #[value(name = "LoadRestrictionsNone", alias = "none")]
+    #[value(name = "LoadRestrictionsNone")]
     None,
 }
 
@@ -100,6 +100,12 @@ struct BuildArgs {
     /// Without effect: network of functions.
     #[arg(long, value_name = "NAME")]
     network_name: Option<String>,
+    /// Without effect: executables as functions.
+    #[arg(long)]
+    enable_exec: bool,
+    /// Accepted as in kustomize: errors name their places without it.
+    #[arg(long)]
+    stack_trace: bool,
     /// Without effect: mounts of functions.
     #[arg(long, value_name = "MOUNT")]
     mount: Vec<String>,
@@ -114,6 +120,7 @@ impl BuildArgs {
             ("--network-name", self.network_name.is_some()),
             ("--mount", !self.mount.is_empty()),
             ("--helm-command", self.helm_command.is_some()),
+            ("--enable-exec", self.enable_exec),
         ];
         given.into_iter().filter_map(|(flag, given)| given.then_some(flag)).collect()
     }
@@ -125,6 +132,19 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
 }
 
 fn build(args: &BuildArgs, ui: &mut Ui) -> Result<Exit, CommandError> {
+    // pflag's words.
+    let deprecated = [
+        ("reorder", args.reorder.is_some(), "use the new 'sortOptions' field in kustomization.yaml instead."),
+        (
+            "enable-managedby-label",
+            args.enable_managedby_label,
+            "The flag `enable-managedby-label` has been deprecated. Use the `managedByLabel` option in the \
+             `buildMetadata` field instead.",
+        ),
+    ];
+    for (flag, _, instead) in deprecated.iter().filter(|(_, given, _)| *given) {
+        ui.note(&format!("Flag --{flag} has been deprecated, {instead}"))?;
+    }
     for flag in args.without_effect() {
         ui.warn(&format!("{flag} is not supported: retune runs no programs or containers"))?;
     }

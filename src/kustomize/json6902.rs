@@ -5,8 +5,12 @@
 //! - what stands before the first `/` of a path is not looked at;
 //! - afterwards the whole object has gone through JSON: numbers are floats in Go's shortest form, dates are strings.
 
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
 use super::error::Error;
-use crate::yaml::{Limits, Mapping, Node, Style, Tag, Value, json, num, read_v2_json};
+use crate::yaml::{Entry, Limits, Mapping, Node, Style, Tag, Value, json, num, read_v2_json};
 
 /// How many nodes the `copy` operations of one patch may add. Copies of copies double a document each time.
 const MAX_COPIED: usize = 1_000_000;
@@ -26,6 +30,8 @@ struct Operation {
     from: Option<String>,
     /// Null if absent: the two differ nowhere that counts.
     value: Node,
+    /// The value as a patch that is JSON writes it: `test` compares texts.
+    written: Option<Box<RawValue>>,
 }
 
 impl JsonPatch {
@@ -49,7 +55,13 @@ impl JsonPatch {
             _ if document.is_null() => Vec::new(),
             _ => return Err(Error::new("a JSON patch is a list of operations, found no list")),
         };
-        Ok(Self { operations: list.into_iter().map(operation).collect::<Result<_, _>>()? })
+        let mut operations = list.into_iter().map(operation).collect::<Result<Vec<_>, _>>()?;
+        if let Ok(written) = serde_json::from_str::<Vec<BTreeMap<String, Box<RawValue>>>>(text) {
+            for (operation, mut written) in operations.iter_mut().zip(written) {
+                operation.written = written.remove("value");
+            }
+        }
+        Ok(Self { operations })
     }
 
     /// Whether it has no operation.
@@ -97,6 +109,7 @@ fn operation(node: Node) -> Result<Operation, Error> {
         path: text("path"),
         from: text("from"),
         value: map.remove("value").unwrap_or_else(Node::null),
+        written: None,
     })
 }
 
@@ -249,7 +262,11 @@ impl Operation {
                     get(holder, &key)?
                 };
                 let fits = match found {
-                    Some(found) => equal(&found, &self.value),
+                    Some(found) if found.is_null() => self.value.is_null(),
+                    Some(found) => match &self.written {
+                        Some(written) => is_written(&found, written.get()),
+                        None => equal(&found, &self.value),
+                    },
                     None => self.value.is_null(),
                 };
                 if fits {
@@ -289,6 +306,25 @@ fn equal(a: &Node, b: &Node) -> bool {
             a.entries.len() == b.entries.len() && a.entries.iter().all(|e| same(&e.key, &e.value))
         }
         _ => false,
+    }
+}
+
+/// Whether JSON text is a node's: scalars byte by byte (`1.0` is not `1`, and `<` is written `\u003c`), mappings in any order.
+fn is_written(node: &Node, text: &str) -> bool {
+    type Item = Option<Box<RawValue>>;
+    let same = |node: &Node, item: &Item| match item {
+        Some(item) => !node.is_null() && is_written(node, item.get()),
+        None => node.is_null(),
+    };
+    match &node.value {
+        Value::Scalar(_) => json::to_json(node, true).is_ok_and(|own| own == text),
+        Value::Sequence(list) => serde_json::from_str::<Vec<Item>>(text)
+            .is_ok_and(|items| items.len() == list.len() && list.iter().zip(&items).all(|(n, i)| same(n, i))),
+        Value::Mapping(map) => serde_json::from_str::<BTreeMap<String, Item>>(text).is_ok_and(|items| {
+            let entry =
+                |e: &Entry| e.key.text().and_then(|k| items.get(k)).is_some_and(|i| same(&e.value, i));
+            items.len() == map.entries.len() && map.entries.iter().all(entry)
+        }),
     }
 }
 

@@ -91,22 +91,26 @@ impl ValueAdd {
             if node.is_null() {
                 return Ok(());
             }
-            if part.starts_with('[') || part == "-" || part == "*" || part.parse::<i64>().is_ok() {
-                return Err(Error::unsupported(format!(
-                    "fieldPath '{}': list elements in ValueAddTransformer are not supported",
-                    target.field_path
-                ))
-                .hint("use 'replacements' with 'sourceValue' for elements of lists"));
+            if is_element(part) {
+                match element(node, part)? {
+                    Some(found) => node = found,
+                    // As the original: a position that is not there is left alone.
+                    None if target.file_path_position == 0 => return Ok(()),
+                    None => return Err(Error::new(format!("there is no element {part}"))),
+                }
+                continue;
             }
             if node.as_map().is_none() {
                 return Err(wrong_kind("MappingNode", node));
             }
             let Some(map) = node.as_map_mut() else { return Ok(()) };
             if map.get(part).is_none() {
-                let made = if at + 1 == path.len() {
-                    Node::str("").value
-                } else {
-                    Value::Mapping(Mapping::default())
+                let made = match path.get(at + 1) {
+                    None => Node::str("").value,
+                    Some(next) if is_bracketed(next) || next.parse::<i64>().is_ok() => {
+                        Value::Sequence(Vec::new())
+                    }
+                    Some(_) => Value::Mapping(Mapping::default()),
                 };
                 map.entries.push(Entry { key: Node::str(part.as_str()), value: Node::from(made) });
             }
@@ -139,6 +143,59 @@ impl Transformer for ValueAdd {
         }
         Ok(())
     }
+}
+
+fn is_bracketed(part: &str) -> bool {
+    part.starts_with('[') && part.ends_with(']')
+}
+
+/// Whether a part of a path names elements of a list.
+fn is_element(part: &str) -> bool {
+    is_bracketed(part) || matches!(part, "-" | "*") || part.parse::<i64>().is_ok()
+}
+
+/// The element of a list that a part of a path names, as kyaml's `PathGetter` finds it: by position, `-` for the last,
+/// `[key=value]` and `[=value]` by what it holds; those are made if there are none.
+fn element<'a>(node: &'a mut Node, part: &str) -> Result<Option<&'a mut Node>, Error> {
+    if part == "*" {
+        return Err(
+            Error::new("wildcard is not supported in PathGetter").hint("name the elements one by one")
+        );
+    }
+    if node.as_seq().is_none() {
+        return Err(wrong_kind("SequenceNode", node));
+    }
+    let Value::Sequence(list) = &mut node.value else { return Ok(None) };
+    if part == "-" {
+        return list.last_mut().map(Some).ok_or_else(|| Error::new("an empty list has no last element"));
+    }
+    if let Ok(at) = part.parse::<i64>() {
+        let at =
+            usize::try_from(at).map_err(|_| Error::new(format!("array index {at} cannot be negative")))?;
+        return Ok(list.get_mut(at));
+    }
+    let inner = &part[1..part.len() - 1];
+    let Some((key, value)) = inner.split_once('=') else {
+        return Err(Error::new("list path element must contain fieldName=fieldValue for element to match"));
+    };
+    let text_of = |node: &Node| node.text().unwrap_or("").to_owned();
+    let holds = |node: &Node| match key {
+        "" => text_of(node) == value,
+        key => node.as_map().and_then(|map| map.get(key)).is_some_and(|found| text_of(found) == value),
+    };
+    let at = list.iter().position(holds).unwrap_or(list.len());
+    if at == list.len() {
+        let tag = super::scalar::resolve(value);
+        let made = Node::from(Value::Scalar(Scalar { text: value.into(), tag, style: Style::Plain }));
+        list.push(match key {
+            "" => made,
+            key => {
+                let entries = vec![Entry { key: Node::str(key), value: made }];
+                Node::from(Value::Mapping(Mapping { entries }))
+            }
+        });
+    }
+    Ok(list.get_mut(at))
 }
 
 /// Puts a part into a file path; positions past the end append.

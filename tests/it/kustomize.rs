@@ -81,6 +81,29 @@ fn fault(case: &Path) -> Option<String> {
 }
 
 #[test]
+fn the_command_says_what_the_original_says_about_its_flags() {
+    let with_flags = cases().into_iter().filter(|case| case.join("flags").exists());
+    for case in with_flags.filter(|case| case.join("expected.yaml").exists()) {
+        let out = std::process::Command::new(env!("CARGO_BIN_EXE_retune"))
+            .args(["kustomize", "build"])
+            .arg(case.join("input").join(line(&case.join("target"))))
+            .args(line(&case.join("flags")).split(' '))
+            .output()
+            .expect("retune");
+        let stderr = String::from_utf8_lossy(&out.stderr);
+        assert_eq!(stderr.trim(), line(&case.join("expected_stderr.txt")), "{}", case.display());
+    }
+    for bad in [&["--nonsense"][..], &["--load-restrictor", "none"], &["--reorder", "x"], &["a", "b"]] {
+        let out = std::process::Command::new(env!("CARGO_BIN_EXE_retune"))
+            .args(["kustomize", "build"])
+            .args(bad)
+            .output()
+            .expect("retune");
+        assert_eq!(out.status.code(), Some(1), "{bad:?}");
+    }
+}
+
+#[test]
 fn every_case_is_answered_as_the_original_answers_it() {
     let cases = cases();
     assert!(cases.len() >= 150, "only {} cases", cases.len());

@@ -3,6 +3,7 @@
 // A helper that panics fails its test, which is what it is for.
 #![allow(clippy::unwrap_used)]
 
+mod bombs;
 mod cloud;
 #[cfg(feature = "syncer")]
 mod controlplane;
