@@ -8,16 +8,16 @@ use serde::Serialize;
 use super::folder::{self, UpstreamArgs};
 use super::ui::{Format, OutputArgs};
 use super::{CommandError, Exit, Ui};
-use crate::cloud::{Composed, Layers, Offline, Options, Problem, load, render_loaded};
+use crate::cloud::{Composed, Layers, Offline, Options, Problem, load, render_loaded, rules};
 use crate::files::FileTree;
 use crate::kustomize::Remote;
 
 /// Arguments of `retune check`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Reads retune.yaml and apps/*.yaml, renders every app in every profile, and reports what is wrong with file, line and \
-column. Nothing is applied and no cluster is asked; the network only for remote bases that are pinned to a commit (never with \
---offline). Kinds that no CRD of the repository defines count as \
+Reads retune.yaml, apps/*.yaml and rules/*.yaml, renders every app in every profile, holds every object against the rules, \
+and reports what is wrong with file, line and column. Nothing is applied and no cluster is asked; the network only for \
+remote bases that are pinned to a commit (never with --offline). Kinds that no CRD of the repository defines count as \
 namespaced.
 
 Examples:
@@ -82,6 +82,10 @@ fn report(layers: Layers<'_>, remote: Option<&dyn Remote>, profiles: &[String]) 
         Ok(repository) => repository,
         Err(problems) => return Report { problems, ..report },
     };
+    let rules = match rules::load(&*composed.tree()) {
+        Ok(rules) => rules,
+        Err(problems) => return Report { problems, ..report },
+    };
     let profiles = if profiles.is_empty() { &repository.cloud.spec.profiles } else { profiles };
     let options = Options {
         seed: Some(folder::PREVIEW_SEED),
@@ -92,6 +96,7 @@ fn report(layers: Layers<'_>, remote: Option<&dyn Remote>, profiles: &[String]) 
     for profile in profiles {
         match render_loaded(&composed, &repository, profile, &options) {
             Ok(cloud) => {
+                report.problems.extend(rules::check(&cloud, &rules));
                 let objects = cloud.apps.iter().map(|a| a.objects.len() + a.hooks.len()).sum();
                 let counts = Counts { apps: cloud.apps.len(), objects, digest: cloud.digest.to_string() };
                 report.profiles.insert(profile.clone(), counts);

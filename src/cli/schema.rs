@@ -26,6 +26,8 @@ enum Kind {
     App,
     /// helm-chart-versions.yaml
     ChartVersions,
+    /// rules/<name>.yaml
+    Rules,
 }
 
 pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
@@ -33,6 +35,7 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
         Kind::Cloud => schema::cloud(),
         Kind::App => schema::app(),
         Kind::ChartVersions => schema::chart_versions(),
+        Kind::Rules => schema::rules(),
     };
     ui.line(&normal::pretty(schema))?;
     Ok(Exit::Success)

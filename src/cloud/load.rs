@@ -278,7 +278,7 @@ fn read_apps(
 }
 
 /// Reads one configuration file into its type; the tree is kept for places.
-fn read<T: DeserializeOwned>(
+pub(super) fn read<T: DeserializeOwned>(
     tree: &dyn FileTree,
     file: &str,
     schema: &Value,
@@ -318,7 +318,7 @@ pub(super) fn tree_problem(file: &str, error: &TreeError) -> Problem {
 }
 
 /// The place of a field, or of the nearest field around it.
-fn pos_of(node: &Node, path: &[&str]) -> Pos {
+pub(super) fn pos_of(node: &Node, path: &[&str]) -> Pos {
     let (mut node, mut pos) = (node, node.pos);
     for part in path {
         if let Ok(index) = part.parse::<usize>() {

@@ -9,6 +9,7 @@
 //! | [`object`], [`normal`], [`scope`] | one rendered object, its normal form, namespaced or not |
 //! | [`mod@load`], [`schema`], [`graph`], [`layers`] | reading and checking the configuration, both repositories as one tree |
 //! | [`mod@render`], [`rendered`], [`cache`] | one revision's render, what it gives, what is reused |
+//! | [`rules`] | the platform's own rules, as data |
 //! | [`problem`] | what is wrong, where, and what to do |
 
 pub mod cache;
@@ -23,6 +24,7 @@ mod pinned;
 pub mod problem;
 pub mod render;
 pub mod rendered;
+pub mod rules;
 pub mod schema;
 pub mod scope;
 pub mod spec;

@@ -30,6 +30,8 @@ pub enum ProblemKind {
     Chart,
     /// A rendered document is not a Kubernetes object.
     Object,
+    /// An object breaks a rule of `rules/`.
+    Rule,
     /// A feature that retune does not offer.
     Unsupported,
     /// More, larger or deeper than retune accepts.

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use super::rules::spec::RuleFile;
 use super::spec::{App, ChartVersions, Cloud};
 
 /// The schema of `retune.yaml`.
@@ -22,6 +23,12 @@ pub fn app() -> &'static Value {
 pub fn chart_versions() -> &'static Value {
     static SCHEMA: OnceLock<Value> = OnceLock::new();
     SCHEMA.get_or_init(|| schemars::schema_for!(ChartVersions).to_value())
+}
+
+/// The schema of `rules/*.yaml`.
+pub fn rules() -> &'static Value {
+    static SCHEMA: OnceLock<Value> = OnceLock::new();
+    SCHEMA.get_or_init(|| schemars::schema_for!(RuleFile).to_value())
 }
 
 #[cfg(test)]
@@ -68,7 +75,7 @@ mod tests {
 
     #[test]
     fn the_schemas_use_no_keyword_that_the_loader_does_not_check() {
-        for schema in [cloud(), app(), chart_versions()] {
+        for schema in [cloud(), app(), chart_versions(), rules()] {
             let mut unknown = Vec::new();
             keywords(schema, &mut unknown);
             assert_eq!(unknown, Vec::<String>::new());

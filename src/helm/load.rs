@@ -59,7 +59,8 @@ impl Chart {
     }
 
     /// Loads the chart in a folder and takes its `file://` dependencies from the tree, as `helm dependency build` would
-    /// put them into `charts/`: each replaces what `charts/` has of that name. Their own dependencies are not looked at.
+    /// put them into `charts/`: each replaces what `charts/` has of that name. Their own dependencies are not looked at. What is
+    /// not in the tree but in `charts/` stays: a published archive still names the folder it was packed from.
     ///
     /// # Errors
     /// As [`Chart::load`]; a dependency is not there, or its version is not in the wanted range.
@@ -73,7 +74,12 @@ impl Chart {
                     dependency.name, dependency.repository
                 ))
             };
-            let folder = files::join(path, target).ok_or_else(|| {
+            let joined = files::join(path, target);
+            let in_tree = joined.as_deref().is_some_and(|f| matches!(tree.kind(f), Ok(Some(_))));
+            if !in_tree && chart.dependencies.iter().any(|c| c.name() == dependency.name) {
+                continue;
+            }
+            let folder = joined.ok_or_else(|| {
                 fail("it lies outside the repository; move it inside or vendor it in charts/".into())
             })?;
             let vendored = Self::load(tree, &folder).map_err(|e| fail(e.to_string()))?;

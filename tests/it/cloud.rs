@@ -392,9 +392,12 @@ fn the_published_schemas_accept_repo_layout() {
 
 #[test]
 fn the_published_schemas_are_those_of_the_types() {
-    for (name, schema) in
-        [("cloud", schema::cloud()), ("app", schema::app()), ("chart-versions", schema::chart_versions())]
-    {
+    for (name, schema) in [
+        ("cloud", schema::cloud()),
+        ("app", schema::app()),
+        ("chart-versions", schema::chart_versions()),
+        ("rules", schema::rules()),
+    ] {
         let text = retune::cloud::normal::pretty(schema) + "\n";
         expect(&root().join(format!("docs/schema/{name}.json")), &text);
     }

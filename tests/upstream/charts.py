@@ -110,6 +110,15 @@ def finish(mirror, repo, sha, path, folder, version):
             finish(mirror, other, at, folder_of, vendored, exact)
 
 
+def package(folder, into, name, version):
+    """The chart as the archive that a repository serves."""
+    into.mkdir(parents=True, exist_ok=True)
+    file = into / f"{name}-{version}.tgz"
+    with tarfile.open(file, "w:gz") as tar:
+        tar.add(folder, arcname=name)
+    return file
+
+
 def requirements(folder):
     file = folder / "requirements.yaml"
     return "\n" + file.read_text() if file.is_file() else ""

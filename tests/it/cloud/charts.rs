@@ -224,3 +224,14 @@ fn a_kustomization_inflates_a_chart_of_the_repository() {
     assert_eq!(rendered(&tree, &options(3)).rendered, 1);
     assert_eq!(rendered(&tree, &options(4)).rendered, 1);
 }
+
+#[test]
+fn a_packed_chart_that_names_the_folder_of_its_library_uses_the_packed_one() {
+    let mut tree = cloud();
+    let chart = "apiVersion: v2\nname: show\nversion: 1.2.3\ndependencies:\n  - {name: lib, version: \">= 0.1.0\", repository: \"file://../lib\"}\n";
+    tree.insert("charts/show/Chart.yaml", chart.as_bytes().to_vec());
+    assert!(refused(&tree).contains("charts/lib\" not found"), "{}", refused(&tree));
+    let library = b"apiVersion: v2\nname: lib\nversion: 0.1.0\ntype: library\n".to_vec();
+    tree.insert("charts/show/charts/lib/Chart.yaml", library);
+    assert_eq!(data(&rendered(&tree, &Options::new(&Offline)), "port"), "8080");
+}
