@@ -131,13 +131,14 @@ async fn signals(tell: tokio::sync::watch::Sender<bool>) {
     };
     let mut first = true;
     loop {
-        tokio::select! {
-            Some(()) = term.recv() => {}
-            Some(()) = int.recv() => {}
+        // 128 and the signal's number, as a shell has it.
+        let code = tokio::select! {
+            Some(()) = term.recv() => 143,
+            Some(()) = int.recv() => 130,
             else => return,
-        }
+        };
         if !first {
-            std::process::exit(130);
+            std::process::exit(code);
         }
         first = false;
         let _ = tell.send(true);

@@ -132,6 +132,8 @@ impl Engine {
             audit: spec.audit_interval.as_deref().and_then(duration).unwrap_or(AUDIT),
         };
         let approvals_changed = self.cloudsync.spec.approvals != spec.approvals;
+        let source_changed =
+            self.cloudsync.spec.source != spec.source || self.cloudsync.spec.profile != spec.profile;
         let interval_changed = self.cloudsync.spec.interval != spec.interval;
         self.cloudsync.spec = cloudsync.spec;
         self.cloudsync.metadata = cloudsync.metadata;
@@ -140,6 +142,12 @@ impl Engine {
             return;
         }
         self.report.due = true;
+        if source_changed && before.generation != 0 {
+            tracing::info!(repo = %self.cloudsync.spec.source.repo, profile = %self.cloudsync.spec.profile, "another source or profile: beginning anew with it");
+            self.ended.get_or_insert(Ended::Respecified);
+            self.stopping = true;
+            return;
+        }
         if before.pin != now.pin {
             match &now.pin {
                 Some(pin) => tracing::info!(%pin, "pinned"),
@@ -174,6 +182,7 @@ impl Engine {
         if approvals_changed && self.report.is_withheld() {
             self.plan_again();
         }
+        self.limit_approvals();
         self.after(Duration::from_millis(20), Timer::Status);
     }
 
@@ -205,12 +214,37 @@ impl Engine {
         let Some(withheld) = &self.report.status.withheld else { return Vec::new() };
         let Ok(pending) = withheld.digest.parse::<Digest>() else { return Vec::new() };
         let valid = |a: &Approval| {
-            let expired = a.expires.as_deref().and_then(fields::epoch_seconds).is_some_and(|at| at < now);
+            // A time that cannot be read has passed.
+            let expired = a
+                .expires
+                .as_deref()
+                .is_some_and(|text| fields::epoch_seconds(text).is_none_or(|at| at < now));
             let bare = a.digest.strip_prefix("sha256:").unwrap_or(&a.digest);
             let names = bare.len() >= 12 && withheld.digest.trim_start_matches("sha256:").starts_with(bare);
             names && !expired && !self.report.status.used_approvals.contains(&withheld.digest)
         };
         if self.cloudsync.spec.approvals.iter().any(valid) { vec![pending] } else { Vec::new() }
+    }
+
+    /// An approval that does not say when it ends (plain kubectl), and is not used right now, ends in an hour.
+    fn limit_approvals(&mut self) {
+        let open = |a: &Approval| a.expires.is_none();
+        if self.consuming.is_some() || !self.cloudsync.spec.approvals.iter().any(open) {
+            return;
+        }
+        let end = time::rfc3339(time::now_seconds() + 3_600);
+        let limited: Vec<Approval> = self
+            .cloudsync
+            .spec
+            .approvals
+            .iter()
+            .map(|a| Approval { expires: a.expires.clone().or_else(|| Some(end.clone())), ..a.clone() })
+            .collect();
+        let (client, name) = (self.target.client.clone(), self.name.to_string());
+        self.jobs.spawn(async move {
+            let patch = json!({"approvals": limited});
+            Message::Event(state::patch_cloudsync_spec(&client, &name, &patch).await.map(|_| ()))
+        });
     }
 
     /// Records an approval as used and takes it out of the spec, before anything is done with it.

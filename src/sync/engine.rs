@@ -38,6 +38,8 @@ pub enum Ended {
     Stopped,
     /// Another process holds the Lease now.
     LeadershipLost,
+    /// The `CloudSync` names another source or profile: to be begun anew.
+    Respecified,
     /// Somebody deleted the `CloudSync`: nothing of the cloud is touched.
     CloudSyncGone,
     /// A single sync (`retune sync` without a syncer) came to its end; `true` when all is applied and ready.

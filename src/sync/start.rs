@@ -68,7 +68,7 @@ pub enum StartError {
 ///
 /// # Errors
 /// See [`StartError`]. An API server that does not answer is waited for.
-pub async fn run(options: SyncerOptions, mut stop: watch::Receiver<bool>) -> Result<Ended, StartError> {
+pub async fn run(mut options: SyncerOptions, mut stop: watch::Receiver<bool>) -> Result<Ended, StartError> {
     let mut restored = false;
     loop {
         let ended = tokio::select! {
@@ -76,10 +76,12 @@ pub async fn run(options: SyncerOptions, mut stop: watch::Receiver<bool>) -> Res
             // Told to stop before the engine runs: nothing is in flight.
             _ = stopped_early(stop.clone()) => return Ok(Ended::Stopped),
         };
-        if ended != Ended::LeadershipLost {
-            return Ok(ended);
+        match ended {
+            Ended::LeadershipLost => tracing::warn!("leadership was lost: waiting to become leader again"),
+            // The command line had its say at the first start; what the object says now counts.
+            Ended::Respecified => (options.source, options.profile, options.interval) = (None, None, None),
+            other => return Ok(other),
         }
-        tracing::warn!("leadership was lost: waiting to become leader again");
         if *stop.borrow_and_update() {
             return Ok(Ended::Stopped);
         }

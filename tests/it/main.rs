@@ -19,6 +19,8 @@ mod kustomize;
 mod kustomize_fuzz;
 #[cfg(feature = "syncer")]
 mod leader;
+#[cfg(feature = "syncer")]
+mod promises;
 mod purity;
 #[cfg(feature = "syncer")]
 mod source;
