@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::template::set::MissingKey;
 use crate::template::value::Entries;
@@ -20,7 +21,7 @@ use super::objects;
 
 /// A template file with what it runs on.
 struct Renderable<'c> {
-    text: &'c [u8],
+    text: &'c Arc<[u8]>,
     dot: Table,
     base_path: Rc<str>,
 }
@@ -49,10 +50,7 @@ pub(super) fn run(
 
     let mut set = Set::new(funcs::registry()).with_name(ROOT_NAME).with_missing_key(MissingKey::Zero);
     for (name, file) in &order {
-        let text = std::str::from_utf8(file.text).map_err(|e| {
-            Error::Template(format!("parse error in ({name}): not UTF-8 at byte {}", e.valid_up_to()))
-        })?;
-        set.parse(name, text).map_err(|e| Error::Template(parse_error(&e)))?;
+        set.parse_file(name, file.text).map_err(|e| Error::Template(parse_error(&e)))?;
     }
     let mut exec = Exec::new(set, limits, Rc::new(host));
     let mut rendered = BTreeMap::new();

@@ -2,10 +2,14 @@
 //!
 //! A node knows its byte offset; what Go prints of a node in an error message is rebuilt by `print`.
 
+use std::cell::OnceCell;
 use std::fmt::Write as _;
 use std::rc::Rc;
+use std::sync::Arc;
 
-use super::func::Func;
+use super::error::ParseError;
+use super::func::{Func, Registry};
+use super::parser::parse_skimmed;
 use super::strconv::quote;
 use super::value::Value;
 
@@ -17,16 +21,53 @@ pub type Span = (u32, u32);
 
 /// One parsed text: its own body and those of its `define`s and `block`s.
 pub struct Parsed {
-    /// The text; nodes refer to it.
-    pub text: Rc<str>,
+    /// The text, UTF-8, perhaps shared with the file it came from; nodes refer to it.
+    pub text: Arc<[u8]>,
     /// What is outside of any `define`.
     pub root: Body,
     /// The named bodies in order of their ends. Of one name there is one (an empty one may have been replaced).
-    pub defines: Vec<(Rc<str>, Body)>,
+    pub defines: Vec<Define>,
     /// The line of the end of the text.
     pub last_line: usize,
     /// How deep it is nested: freeing it takes that much recursion.
     pub depth: usize,
+}
+
+/// A `define` or `block`. The body of one that was only skimmed is built when it is first asked for.
+pub struct Define {
+    /// The name.
+    pub name: Rc<str>,
+    /// Whether it is nothing but white space and comments.
+    pub blank: bool,
+    from: Pos,
+    body: OnceCell<Body>,
+}
+
+impl Define {
+    /// One whose body is there.
+    #[must_use]
+    pub fn built(name: Rc<str>, body: Body, blank: bool) -> Self {
+        Self { name, blank, from: 0, body: body.into() }
+    }
+
+    /// One whose body starts at that offset and is sure to parse.
+    #[must_use]
+    pub fn skimmed(name: Rc<str>, from: Pos, blank: bool) -> Self {
+        Self { name, blank, from, body: OnceCell::new() }
+    }
+
+    /// The body. `file` and `text` are those it was skimmed in.
+    ///
+    /// # Errors
+    /// The body does not parse, which skimming should have seen.
+    pub fn body(&self, file: &str, text: &[u8], funcs: &Registry) -> Result<&Body, ParseError> {
+        if let Some(body) = self.body.get() {
+            return Ok(body);
+        }
+        let text = String::from_utf8_lossy(text);
+        let body = parse_skimmed(file, &text, self.from, funcs)?;
+        Ok(self.body.get_or_init(|| body))
+    }
 }
 
 /// A sequence of nodes.
@@ -202,9 +243,9 @@ impl Drop for Parsed {
 impl Body {
     /// `parse.IsEmptyTree`: nothing but white space (comments are not in the tree).
     #[must_use]
-    pub fn is_empty(&self, text: &str) -> bool {
+    pub fn is_empty(&self, text: &[u8]) -> bool {
         self.nodes.iter().all(|n| match n {
-            Node::Text((from, to)) => go_blank(&text[*from as usize..*to as usize]),
+            Node::Text(span) => go_blank(written(text, *span)),
             _ => false,
         })
     }
@@ -213,6 +254,11 @@ impl Body {
 /// Whether `bytes.TrimSpace` leaves nothing.
 fn go_blank(text: &str) -> bool {
     text.chars().all(char::is_whitespace)
+}
+
+/// A stretch of a text.
+pub(super) fn written(text: &[u8], (from, to): Span) -> &str {
+    std::str::from_utf8(&text[from as usize..to as usize]).expect("spans of a UTF-8 text end between characters")
 }
 
 impl Expr {
@@ -257,7 +303,7 @@ impl Place<'_> {
 
     /// What Go prints of the node, from the text it was parsed from.
     #[must_use]
-    pub fn print(&self, text: &str) -> String {
+    pub fn print(&self, text: &[u8]) -> String {
         let mut out = String::new();
         match self {
             Self::Nowhere => {}
@@ -282,7 +328,7 @@ impl Place<'_> {
     }
 }
 
-fn print_pipe(out: &mut String, pipe: &Pipe, text: &str) {
+fn print_pipe(out: &mut String, pipe: &Pipe, text: &[u8]) {
     for (i, v) in pipe.decl.iter().enumerate() {
         if i > 0 {
             out.push_str(", ");
@@ -300,7 +346,7 @@ fn print_pipe(out: &mut String, pipe: &Pipe, text: &str) {
     }
 }
 
-fn print_command(out: &mut String, cmd: &Command, text: &str) {
+fn print_command(out: &mut String, cmd: &Command, text: &[u8]) {
     for (i, arg) in cmd.args.iter().enumerate() {
         if i > 0 {
             out.push(' ');
@@ -309,7 +355,7 @@ fn print_command(out: &mut String, cmd: &Command, text: &str) {
     }
 }
 
-fn print_parenthesised(out: &mut String, expr: &Expr, text: &str) {
+fn print_parenthesised(out: &mut String, expr: &Expr, text: &[u8]) {
     if let Expr::Pipe(p) = expr {
         out.push('(');
         super::stack::roomy(|| print_pipe(out, p, text));
@@ -331,14 +377,13 @@ fn print_fields(out: &mut String, fields: &[Rc<str>]) {
     }
 }
 
-fn print_expr(out: &mut String, expr: &Expr, text: &str) {
-    let written = |span: &Span| &text[span.0 as usize..span.1 as usize];
+fn print_expr(out: &mut String, expr: &Expr, text: &[u8]) {
     match expr {
         Expr::Dot(_) => out.push('.'),
         Expr::Nil(_) => out.push_str("nil"),
         Expr::Bool(_, b) => out.push_str(if *b { "true" } else { "false" }),
-        Expr::Number(n) => out.push_str(written(&n.span)),
-        Expr::String(span, _) => out.push_str(written(span)),
+        Expr::Number(n) => out.push_str(written(text, n.span)),
+        Expr::String(span, _) => out.push_str(written(text, *span)),
         Expr::Field(_, names) => print_fields(out, names),
         Expr::Variable(v) => print_variable(out, v),
         Expr::Function(f) => out.push_str(f.callee.name()),

@@ -3,7 +3,9 @@
 
 use std::rc::Rc;
 
-use super::ast::{Body, Branch, Callee, Chain, Command, Expr, Invoke, Node, Number, Pipe, Place, Variable};
+use super::ast::{
+    Body, Branch, Callee, Chain, Command, Expr, Invoke, Node, Number, Pipe, Place, Variable, written,
+};
 use super::error::{At, ExecError, FuncError};
 use super::exec::Exec;
 use super::fmt;
@@ -72,8 +74,12 @@ impl<'t, 'e> Frame<'t, 'e> {
         out: &'e mut Vec<u8>,
     ) -> Result<(), Raise> {
         let vars = vec![(0, dot.clone())];
+        let body = template.body(exec.set().funcs());
         let mut frame = Self { exec, template, out, vars, place: Place::Nowhere };
-        frame.walk(dot, template.body()).map(|_| ())
+        match body {
+            Ok(body) => frame.walk(dot, body).map(|_| ()),
+            Err(e) => frame.error(e.to_string()),
+        }
     }
 
     /// An error at the current place.
@@ -84,7 +90,7 @@ impl<'t, 'e> Frame<'t, 'e> {
     pub(super) fn raise(&self, message: String, cause: Option<Box<FuncError>>) -> Raise {
         let text = &self.template.parsed.text;
         let at = self.place.pos().map(|pos| {
-            let before = &text.as_bytes()[..pos as usize];
+            let before = &text[..pos as usize];
             let line_start = before.iter().rposition(|&b| b == b'\n').map_or(0, |i| i + 1);
             Box::new(At {
                 file: Rc::clone(&self.template.file),
@@ -105,7 +111,7 @@ impl<'t, 'e> Frame<'t, 'e> {
             match node {
                 Node::Text((from, to)) => {
                     let text = &self.template.parsed.text[*from as usize..*to as usize];
-                    self.out.extend_from_slice(text.as_bytes());
+                    self.out.extend_from_slice(text);
                     self.check_output()?;
                 }
                 Node::Action(pipe) => {
@@ -363,7 +369,7 @@ impl<'t, 'e> Frame<'t, 'e> {
     /// A number where no type is wanted: its syntax tells the type.
     pub(super) fn constant(&mut self, expr: &'t Expr, n: &Number) -> Result<Slot, Raise> {
         self.place = Place::Expr(expr);
-        let text = &self.template.parsed.text[n.span.0 as usize..n.span.1 as usize];
+        let text = written(&self.template.parsed.text, n.span);
         if let Some((re, im)) = n.complex {
             return Ok(Slot::plain(Value::Complex(re, im)));
         }

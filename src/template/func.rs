@@ -6,14 +6,15 @@
 //! map if nil was given); `interface {}` is anything. Variadic arguments follow the fixed ones in the slice.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::ast::Parsed;
 use super::error::{FuncError, ParseError};
 use super::exec::Exec;
-use super::parser::parse;
+use super::hash::{QuickMap, hash};
+use super::parser::{Build, parse};
 use super::types::Type;
 use super::value::Value;
 
@@ -103,7 +104,7 @@ impl Signature {
 /// is parsed once. Share one registry between renders of a thread for that.
 #[derive(Default)]
 pub struct Registry {
-    funcs: HashMap<Rc<str>, Rc<Func>>,
+    funcs: QuickMap<Rc<str>, Rc<Func>>,
     parsed: RefCell<ParseCache>,
 }
 
@@ -138,13 +139,18 @@ impl Registry {
         self.funcs.keys().map(|k| &**k)
     }
 
-    /// Parses a text, or takes it from memory.
-    pub(super) fn parse(&self, name: &str, text: &str) -> Result<Rc<Parsed>, ParseError> {
+    /// Parses a text, or takes it from memory. `shared` gives the text as the result keeps it.
+    pub(super) fn parse(
+        &self,
+        name: &str,
+        text: &str,
+        shared: &dyn Fn() -> Arc<[u8]>,
+    ) -> Result<Rc<Parsed>, ParseError> {
         let key = hash(text.as_bytes());
         if let Some(found) = self.parsed.borrow().get(key, text) {
             return Ok(found);
         }
-        let parsed = Rc::new(parse(name, text, self)?);
+        let parsed = Rc::new(parse(name, text, shared(), self, Build::NoDefines)?);
         self.parsed.borrow_mut().add(key, Rc::clone(&parsed));
         Ok(parsed)
     }
@@ -153,7 +159,7 @@ impl Registry {
 /// Parsed texts by a hash of the text. Emptied when it holds more than [`ParseCache::MAX_BYTES`] of text.
 #[derive(Default)]
 struct ParseCache {
-    by_hash: HashMap<u64, Rc<Parsed>>,
+    by_hash: QuickMap<u64, Rc<Parsed>>,
     bytes: usize,
 }
 
@@ -161,7 +167,7 @@ impl ParseCache {
     const MAX_BYTES: usize = 64 << 20;
 
     fn get(&self, key: u64, text: &str) -> Option<Rc<Parsed>> {
-        self.by_hash.get(&key).filter(|p| *p.text == *text).cloned()
+        self.by_hash.get(&key).filter(|p| *p.text == *text.as_bytes()).cloned()
     }
 
     fn add(&mut self, key: u64, parsed: Rc<Parsed>) {
@@ -172,17 +178,6 @@ impl ParseCache {
         }
         self.by_hash.insert(key, parsed);
     }
-}
-
-/// A quick hash of a text, eight bytes at a time; the texts themselves are compared after it.
-fn hash(bytes: &[u8]) -> u64 {
-    let mix = |h: u64, word: u64| (h.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
-    let (words, rest) = bytes.as_chunks::<8>();
-    let mut h = words.iter().fold(bytes.len() as u64, |h, w| mix(h, u64::from_le_bytes(*w)));
-    for &b in rest {
-        h = mix(h, b.into());
-    }
-    h
 }
 
 impl fmt::Display for Signature {

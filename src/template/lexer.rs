@@ -74,8 +74,8 @@ pub enum Token {
     With,
 }
 
-/// A token with its place. `text` is the token as written, or the message of an error.
-#[derive(Debug, Clone)]
+/// A token with its place. What an error says is [`Lexer::message`].
+#[derive(Debug, Clone, Copy)]
 pub struct Item {
     /// What it is.
     pub token: Token,
@@ -85,8 +85,6 @@ pub struct Item {
     pub end: usize,
     /// The line where it starts, from 1.
     pub line: usize,
-    /// The message, for errors.
-    pub message: Option<Box<str>>,
 }
 
 /// Which words are keywords depends on the functions: one called `break` hides the keyword.
@@ -109,6 +107,7 @@ pub struct Lexer<'t> {
     start_line: usize,
     inside_action: bool,
     keywords: Keywords,
+    message: Box<str>,
 }
 
 const LEFT: &str = "{{";
@@ -127,7 +126,12 @@ fn is_space_byte(b: u8) -> bool {
 }
 
 fn newlines(text: &str) -> usize {
-    text.bytes().filter(|&b| b == b'\n').count()
+    memchr::memchr_iter(b'\n', text.as_bytes()).count()
+}
+
+/// Where the next `{{` is.
+pub(super) fn find_left_delim(text: &[u8]) -> Option<usize> {
+    memchr::memchr_iter(b'{', text).find(|i| text.get(i + 1) == Some(&b'{'))
 }
 
 /// `-` after the delimiter and a blank after that.
@@ -142,7 +146,7 @@ fn trims_right(text: &str) -> bool {
     b.len() >= 2 && is_space_byte(b[0]) && b[1] == b'-'
 }
 
-fn keyword(word: &str) -> Option<Token> {
+pub(super) fn keyword(word: &str) -> Option<Token> {
     Some(match word {
         "block" => Token::Block,
         "break" => Token::Break,
@@ -173,7 +177,25 @@ impl<'t> Lexer<'t> {
             start_line: 1,
             inside_action: false,
             keywords,
+            message: Box::default(),
         }
+    }
+
+    /// What the error token says; there is one at most.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The offset of what comes next.
+    pub(super) fn offset(&self) -> usize {
+        self.at
+    }
+
+    /// Goes on at an offset, outside of any action.
+    pub(super) fn skip_to(&mut self, at: usize) {
+        self.at = at;
+        self.ignore();
     }
 
     /// The next token. After an error there is only the end.
@@ -214,7 +236,7 @@ impl<'t> Lexer<'t> {
     }
 
     fn emit(&mut self, token: Token) -> Item {
-        let item = Item { token, at: self.start, end: self.at, line: self.start_line, message: None };
+        let item = Item { token, at: self.start, end: self.at, line: self.start_line };
         self.start = self.at;
         self.start_line = self.line;
         item
@@ -227,13 +249,8 @@ impl<'t> Lexer<'t> {
     }
 
     fn error(&mut self, message: impl Into<Box<str>>) -> Item {
-        let item = Item {
-            token: Token::Error,
-            at: self.start,
-            end: self.start,
-            line: self.start_line,
-            message: Some(message.into()),
-        };
+        let item = Item { token: Token::Error, at: self.start, end: self.start, line: self.start_line };
+        self.message = message.into();
         self.start = 0;
         self.at = 0;
         self.input = "";
@@ -257,7 +274,7 @@ impl<'t> Lexer<'t> {
     /// Text up to the next action, with comments skipped.
     fn text(&mut self) -> Item {
         loop {
-            let Some(length) = self.rest().find(LEFT) else {
+            let Some(length) = find_left_delim(self.rest().as_bytes()) else {
                 self.at = self.input.len();
                 if self.at == self.start {
                     return self.emit(Token::Eof);
@@ -429,10 +446,17 @@ impl<'t> Lexer<'t> {
         self.emit(Token::Space)
     }
 
-    fn identifier(&mut self) -> Item {
-        while self.peek().is_some_and(is_alphanumeric) {
+    fn alphanumerics(&mut self) {
+        let ascii = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
+        self.at += self.rest().bytes().take_while(ascii).count();
+        while self.peek().is_some_and(|c| !c.is_ascii() && is_alphanumeric(c)) {
             self.next();
+            self.at += self.rest().bytes().take_while(ascii).count();
         }
+    }
+
+    fn identifier(&mut self) -> Item {
+        self.alphanumerics();
         let word = &self.input[self.start..self.at];
         if !self.at_terminator() {
             let c = self.peek();
@@ -451,9 +475,7 @@ impl<'t> Lexer<'t> {
         if self.at_terminator() {
             return self.emit(if token == Token::Variable { Token::Variable } else { Token::Dot });
         }
-        while self.peek().is_some_and(is_alphanumeric) {
-            self.next();
-        }
+        self.alphanumerics();
         if !self.at_terminator() {
             let c = self.peek();
             return self.error(format!("bad character {}", code_point(c)));

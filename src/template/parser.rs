@@ -1,16 +1,18 @@
 //! Tokens to tree, as Go's `text/template/parse/parse.go` does it, with its error texts and its line numbers.
 
-use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::ast::{
-    Body, Branch, Callee, Chain, Command, Expr, Function, Invoke, Node, Parsed, Pipe, Pos, Variable,
+    Body, Branch, Callee, Chain, Command, Define, Expr, Function, Invoke, Node, Parsed, Pipe, Pos, Variable,
 };
 use super::builtins::Builtin;
 use super::error::ParseError;
 use super::func::Registry;
+use super::hash::QuickMap;
 use super::lexer::{Item, Keywords, Lexer, Token};
 use super::number::number;
+use super::skim;
 use super::stack::roomy;
 use super::strconv::{quote, unquote};
 use super::value::Value;
@@ -22,30 +24,38 @@ const MAX_NESTING: usize = 20_000;
 /// The largest text that is parsed, in bytes.
 const MAX_TEXT: usize = 256 << 20;
 
-/// Parses a text. `name` is only for messages.
-pub(super) fn parse(name: &str, text: &str, funcs: &Registry) -> Result<Parsed, ParseError> {
+/// How much of a text is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Build {
+    /// Everything.
+    All,
+    /// The bodies of `define`s that can be skimmed are left for later.
+    NoDefines,
+}
+
+/// Parses a text. `name` is only for messages. `shared` is the text as the result keeps it.
+pub(super) fn parse(
+    name: &str,
+    text: &str,
+    shared: Arc<[u8]>,
+    funcs: &Registry,
+    build: Build,
+) -> Result<Parsed, ParseError> {
     if text.len() > MAX_TEXT {
         let message = format!("a template of {} bytes is larger than the limit of {MAX_TEXT}", text.len());
         return Err(ParseError { name: name.to_owned(), line: 1, message });
     }
-    let keywords =
-        Keywords { break_ok: funcs.get("break").is_none(), continue_ok: funcs.get("continue").is_none() };
-    let mut parser = Parser {
-        name,
-        text,
-        funcs,
-        lexer: Lexer::new(text, keywords),
-        tree: Tree::default(),
-        defines: Vec::new(),
-        variables: HashMap::new(),
-        words: HashMap::new(),
-        nesting: 0,
-        depth: 0,
-    };
-    parser.variable_id("$");
+    let mut parser = Parser::new(name, text, funcs, build);
     let root = parser.root()?;
     let (last_line, depth, defines) = (parser.tree.token[0].line, parser.depth, parser.defines);
-    Ok(Parsed { text: text.into(), root, defines, last_line, depth })
+    Ok(Parsed { text: shared, root, defines, last_line, depth })
+}
+
+/// Builds a body that was skimmed, from its offset.
+pub(super) fn parse_skimmed(name: &str, text: &str, from: Pos, funcs: &Registry) -> Result<Body, ParseError> {
+    let mut parser = Parser::new(name, text, funcs, Build::All);
+    parser.lexer.skip_to(from as usize);
+    parser.list().map(|(body, _)| body)
 }
 
 /// What Go keeps per tree: every `define` and `block` has its own look-ahead, variables and counters.
@@ -60,7 +70,7 @@ struct Tree {
 
 impl Default for Tree {
     fn default() -> Self {
-        let none = || Item { token: Token::Eof, at: 0, end: 0, line: 0, message: None };
+        let none = || Item { token: Token::Eof, at: 0, end: 0, line: 0 };
         Self {
             token: [none(), none(), none()],
             peeked: 0,
@@ -78,9 +88,10 @@ struct Parser<'t> {
     funcs: &'t Registry,
     lexer: Lexer<'t>,
     tree: Tree,
-    defines: Vec<(Rc<str>, Body)>,
-    variables: HashMap<&'t str, (u32, Rc<str>)>,
-    words: HashMap<&'t str, Rc<str>>,
+    build: Build,
+    defines: Vec<Define>,
+    variables: QuickMap<&'t str, (u32, Rc<str>)>,
+    words: QuickMap<&'t str, Rc<str>>,
     nesting: usize,
     depth: usize,
 }
@@ -99,13 +110,33 @@ fn offset(at: usize) -> Pos {
 }
 
 impl<'t> Parser<'t> {
+    fn new(name: &'t str, text: &'t str, funcs: &'t Registry, build: Build) -> Self {
+        let keywords =
+            Keywords { break_ok: funcs.get("break").is_none(), continue_ok: funcs.get("continue").is_none() };
+        let mut parser = Self {
+            name,
+            text,
+            funcs,
+            lexer: Lexer::new(text, keywords),
+            tree: Tree::default(),
+            build,
+            defines: Vec::new(),
+            variables: QuickMap::default(),
+            words: QuickMap::default(),
+            nesting: 0,
+            depth: 0,
+        };
+        parser.variable_id("$");
+        parser
+    }
+
     fn next(&mut self) -> Item {
         if self.tree.peeked > 0 {
             self.tree.peeked -= 1;
         } else {
             self.tree.token[0] = self.lexer.next_item();
         }
-        self.tree.token[self.tree.peeked].clone()
+        self.tree.token[self.tree.peeked]
     }
 
     fn backup(&mut self) {
@@ -117,7 +148,7 @@ impl<'t> Parser<'t> {
             self.tree.peeked = 1;
             self.tree.token[0] = self.lexer.next_item();
         }
-        self.tree.token[self.tree.peeked - 1].clone()
+        self.tree.token[self.tree.peeked - 1]
     }
 
     fn next_non_space(&mut self) -> Item {
@@ -150,7 +181,7 @@ impl<'t> Parser<'t> {
         let text = self.written(item);
         match item.token {
             T::Eof => "EOF".to_owned(),
-            T::Error => item.message.as_deref().unwrap_or_default().to_owned(),
+            T::Error => self.lexer.message().to_owned(),
             T::Block
             | T::Break
             | T::Continue
@@ -238,7 +269,26 @@ impl<'t> Parser<'t> {
         let item = self.next_non_space();
         let name = self.template_name(&item, context)?;
         self.expect(Token::RightDelim, context)?;
+        if self.build == Build::NoDefines {
+            let from = self.lexer.offset();
+            if let Some(skimmed) = skim::body(self.text, from, self.funcs)
+                && self.add_define(Define::skimmed(Rc::clone(&name), offset(from), skimmed.blank))
+            {
+                self.lexer.skip_to(skimmed.after);
+                return Ok(());
+            }
+        }
         self.named_body(name, context)
+    }
+
+    /// Adds a definition; false if there is already one with content, as this one has.
+    fn add_define(&mut self, define: Define) -> bool {
+        match self.defines.iter_mut().find(|d| d.name == define.name) {
+            None => self.defines.push(define),
+            Some(old) if old.blank => *old = define,
+            Some(_) => return define.blank,
+        }
+        true
     }
 
     /// The body of a `define` or `block`, up to its end.
@@ -247,14 +297,10 @@ impl<'t> Parser<'t> {
         if matches!(end, Piece::Else) {
             return self.error(format!("unexpected {{{{else}}}} in {context}"));
         }
-        match self.defines.iter_mut().find(|(n, _)| *n == name) {
-            None => self.defines.push((name, body)),
-            Some((_, old)) if old.is_empty(self.text) => *old = body,
-            Some(_) if body.is_empty(self.text) => {}
-            Some(_) => {
-                let name = quote(name.as_bytes());
-                return self.error(format!("template: multiple definition of template {name}"));
-            }
+        let blank = body.is_empty(self.text.as_bytes());
+        let shown = quote(name.as_bytes());
+        if !self.add_define(Define::built(name, body, blank)) {
+            return self.error(format!("template: multiple definition of template {shown}"));
         }
         Ok(())
     }
@@ -525,7 +571,7 @@ impl<'t> Parser<'t> {
                 Expr::Variable(v)
             }
             Expr::Bool(..) | Expr::String(..) | Expr::Number(_) | Expr::Nil(_) | Expr::Dot(_) => {
-                let shown = super::ast::Place::Expr(&node).print(self.text);
+                let shown = super::ast::Place::Expr(&node).print(self.text.as_bytes());
                 return self.error(format!("unexpected . after term {}", quote(shown.as_bytes())));
             }
             node => Expr::Chain(Box::new(Chain { pos, node, fields: fields.into() })),

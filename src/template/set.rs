@@ -1,11 +1,12 @@
 //! Named templates: parsing adds them, a clone is cheap, the last non-empty definition wins.
 
-use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::ast::{Body, Parsed};
 use super::error::ParseError;
 use super::func::Registry;
+use super::hash::QuickMap;
 use super::strconv::quote;
 
 /// What a field of a map that has no such key gives: Go's option `missingkey`.
@@ -32,21 +33,28 @@ pub struct Template {
 }
 
 impl Template {
-    pub(super) fn body(&self) -> &Body {
-        self.define.map_or(&self.parsed.root, |i| &self.parsed.defines[i].1)
+    /// What it executes. One that was only skimmed is built with the functions it was parsed with.
+    pub(super) fn body(&self, funcs: &Registry) -> Result<&Body, ParseError> {
+        match self.define {
+            None => Ok(&self.parsed.root),
+            Some(i) => self.parsed.defines[i].body(&self.file, &self.parsed.text, funcs),
+        }
     }
 
     /// Whether it has nothing but white space and comments.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.body().is_empty(&self.parsed.text)
+        match self.define {
+            None => self.parsed.root.is_empty(&self.parsed.text),
+            Some(i) => self.parsed.defines[i].blank,
+        }
     }
 }
 
 /// A layer of definitions over others: a clone that is added to starts a new one.
 #[derive(Default)]
 struct Layer {
-    templates: HashMap<Rc<str>, Rc<Template>>,
+    templates: QuickMap<Rc<str>, Rc<Template>>,
     below: Option<Rc<Layer>>,
 }
 
@@ -118,23 +126,40 @@ impl Set {
     /// # Errors
     /// The text is not a template; nothing is added then.
     pub fn parse(&mut self, name: &str, text: &str) -> Result<Rc<Template>, ParseError> {
-        let parsed = self.funcs.parse(name, text)?;
+        let parsed = self.funcs.parse(name, text, &|| Arc::from(text.as_bytes()))?;
+        self.add_parsed(name, parsed)
+    }
+
+    /// The same for a file that others hold too: its text is not copied.
+    ///
+    /// # Errors
+    /// As [`Set::parse`]; the file is not UTF-8.
+    pub fn parse_file(&mut self, name: &str, file: &Arc<[u8]>) -> Result<Rc<Template>, ParseError> {
+        let text = std::str::from_utf8(file).map_err(|e| {
+            let message = format!("not UTF-8 at byte {}", e.valid_up_to());
+            ParseError { name: name.to_owned(), line: 1, message }
+        })?;
+        let parsed = self.funcs.parse(name, text, &|| Arc::clone(file))?;
+        self.add_parsed(name, parsed)
+    }
+
+    fn add_parsed(&mut self, name: &str, parsed: Rc<Parsed>) -> Result<Rc<Template>, ParseError> {
         let file: Rc<str> = name.into();
         let root = Rc::new(Template { name: Rc::clone(&file), file, parsed, define: None });
         let parsed = &root.parsed;
         let mut hidden_by = None;
-        for (i, (define, body)) in parsed.defines.iter().enumerate() {
-            if **define == *root.name && !body.is_empty(&parsed.text) {
+        for (i, define) in parsed.defines.iter().enumerate() {
+            if *define.name == *root.name && !define.blank {
                 // A text may define what has its own name, but not both have content.
                 if !root.is_empty() {
                     let message =
-                        format!("template: multiple definition of template {}", quote(define.as_bytes()));
+                        format!("template: multiple definition of template {}", quote(define.name.as_bytes()));
                     return Err(ParseError { name: name.to_owned(), line: parsed.last_line, message });
                 }
                 hidden_by = Some(i);
             }
             self.add(Rc::new(Template {
-                name: Rc::clone(define),
+                name: Rc::clone(&define.name),
                 file: Rc::clone(&root.file),
                 parsed: Rc::clone(parsed),
                 define: Some(i),
@@ -153,7 +178,7 @@ impl Set {
             return;
         }
         if Rc::get_mut(&mut self.top).is_none() {
-            self.top = Rc::new(Layer { templates: HashMap::new(), below: Some(Rc::clone(&self.top)) });
+            self.top = Rc::new(Layer { templates: QuickMap::default(), below: Some(Rc::clone(&self.top)) });
         }
         if let Some(top) = Rc::get_mut(&mut self.top) {
             top.templates.insert(Rc::clone(&template.name), template);
