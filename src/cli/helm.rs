@@ -172,6 +172,9 @@ fn template(args: Template, ui: &mut Ui) -> Result<Exit, CommandError> {
     }
     let printed = release.to_template_output(&output).map_err(CommandError::user)?;
     ui.out().write_all(printed.as_bytes())?;
+    // The process ends here: taking everything apart would only cost time.
+    helm::forget_parsed();
+    std::mem::forget((chart, release, values));
     Ok(Exit::Success)
 }
 
@@ -217,6 +220,23 @@ pub(super) fn randomness_and_now() -> Result<(Randomness, (i64, u32)), CommandEr
     Ok((Randomness::Random { entropy }, now))
 }
 
+/// A file's bytes, read where they stay.
+fn shared(path: &Path) -> std::io::Result<Arc<[u8]>> {
+    let mut file = fs::File::open(path)?;
+    let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    if !(1..=1 << 20).contains(&length) {
+        // Large, or no plain file.
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        return Ok(bytes.into());
+    }
+    let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, length).collect();
+    if let Some(place) = Arc::get_mut(&mut bytes) {
+        file.read_exact(place)?;
+    }
+    Ok(bytes)
+}
+
 /// A folder whose links are followed by the operating system.
 struct Folder(PathBuf);
 
@@ -250,7 +270,7 @@ impl FileTree for Folder {
     }
 
     fn read(&self, path: &str) -> Result<Arc<[u8]>, TreeError> {
-        fs::read(self.at(path)).map(Arc::from).map_err(|e| refused(path, &e))
+        shared(&self.at(path)).map_err(|e| refused(path, &e))
     }
 
     fn list(&self, path: &str) -> Result<Vec<(String, EntryKind)>, TreeError> {

@@ -7,6 +7,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use memchr::memmem;
+
 use crate::template::{Exec, FuncError, Registry, Signature, Type, Value, sprig, strconv};
 
 /// Where a message of `required` and `fail` starts in an error's text.
@@ -127,19 +129,20 @@ fn marked(message: &Value) -> FuncError {
 
 /// A text without the words that Go prints for missing values.
 pub(super) fn without_no_value(text: Vec<u8>) -> Vec<u8> {
-    let found = |t: &[u8]| t.windows(NO_VALUE.len()).position(|w| w == NO_VALUE);
-    let Some(first) = memchr_no_value(&text).then(|| found(&text)).flatten() else { return text };
-    let mut out = text[..first].to_vec();
-    let mut rest = &text[first + NO_VALUE.len()..];
-    while let Some(at) = found(rest) {
-        out.extend_from_slice(&rest[..at]);
-        rest = &rest[at + NO_VALUE.len()..];
+    let mut found = memmem::find_iter(&text, NO_VALUE).peekable();
+    if found.peek().is_none() {
+        return text;
     }
-    out.extend_from_slice(rest);
+    let (mut out, mut start) = (Vec::with_capacity(text.len()), 0);
+    for at in found {
+        out.extend_from_slice(&text[start..at]);
+        start = at + NO_VALUE.len();
+    }
+    out.extend_from_slice(&text[start..]);
     out
 }
 
-/// A cheap first look: most texts have no `<no`.
-fn memchr_no_value(text: &[u8]) -> bool {
-    text.iter().enumerate().any(|(i, b)| *b == b'<' && text[i..].starts_with(b"<no"))
+/// Leaves what this thread remembers of parsed texts to the operating system: for a process that is about to end.
+pub fn forget_parsed() {
+    std::mem::forget(registry());
 }

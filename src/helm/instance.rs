@@ -85,6 +85,10 @@ impl<'c> Instance<'c> {
             dependency.enabled = true;
         }
         self.children = selected;
+        if self.all_stay(&wanted, values) {
+            self.dependencies = (!wanted.is_empty()).then_some(wanted);
+            return Ok(());
+        }
         let all = coalesce::coalesce_values(self, values, warnings)?;
         apply_tags(&mut wanted, &all, warnings);
         apply_conditions(&mut wanted, &all, path, warnings);
@@ -99,6 +103,19 @@ impl<'c> Instance<'c> {
         }
         self.dependencies = (!wanted.is_empty()).then_some(wanted);
         Ok(())
+    }
+
+    /// Whether values have no say in which dependencies are taken, so that they need not be coalesced to know: no tags, no
+    /// conditions, nothing below, and no subchart's values that would be refused.
+    fn all_stay(&self, wanted: &[Dependency], values: &Table) -> bool {
+        wanted.iter().all(|d| d.tags.is_empty() && d.condition.trim().is_empty())
+            && self.children.iter().all(|child| {
+                let own = self.chart.values.get(&child.name);
+                child.chart.dependencies.is_empty()
+                    && child.chart.metadata.dependencies.is_none()
+                    && own.is_none_or(serde_json::Value::is_object)
+                    && values.get(&child.name).is_none_or(|v| v.as_map().is_some())
+            })
     }
 
     fn import(&mut self, warnings: &mut Vec<String>) -> Result<(), String> {

@@ -140,7 +140,8 @@ struct Head {
 }
 
 fn head(text: &str) -> Result<Head, String> {
-    let node = yaml::read_v2_json(text, &Limits::default())
+    let wanted = |key: &str| ["apiVersion", "kind", "metadata"].iter().any(|w| w.eq_ignore_ascii_case(key));
+    let node = yaml::read_v2_json_fields(text, &Limits::default(), wanted)
         .map_err(|e| format!("error converting YAML to JSON: {e}"))?;
     let json = |e: String| format!("error unmarshaling JSON: while decoding JSON: {e}");
     let mut head = Head::default();

@@ -64,8 +64,8 @@ impl Define {
         if let Some(body) = self.body.get() {
             return Ok(body);
         }
-        let text = String::from_utf8_lossy(text);
-        let body = parse_skimmed(file, &text, self.from, funcs)?;
+        let text = std::str::from_utf8(text).expect("texts of templates are UTF-8");
+        let body = parse_skimmed(file, text, self.from, funcs)?;
         Ok(self.body.get_or_init(|| body))
     }
 }
@@ -258,7 +258,8 @@ fn go_blank(text: &str) -> bool {
 
 /// A stretch of a text.
 pub(super) fn written(text: &[u8], (from, to): Span) -> &str {
-    std::str::from_utf8(&text[from as usize..to as usize]).expect("spans of a UTF-8 text end between characters")
+    std::str::from_utf8(&text[from as usize..to as usize])
+        .expect("spans of a UTF-8 text end between characters")
 }
 
 impl Expr {

@@ -23,8 +23,7 @@ impl<'t> Frame<'t, '_> {
         last: Option<Slot>,
     ) -> Result<Slot, Raise> {
         let signature = &func.signature;
-        let argv = self.arguments(dot, &func.name, signature, args, last)?;
-        let argv: Vec<Value> = argv.into_iter().map(|slot| slot.value).collect();
+        let argv = self.arguments(dot, &func.name, signature, args, last, |slot| slot.value)?;
         let result = func.call(self.exec, &argv).and_then(|value| {
             self.exec.charge_result(&value)?;
             Ok(value)
@@ -71,7 +70,7 @@ impl<'t> Frame<'t, '_> {
             (None, None) => String::new(),
         };
         let callee = if builtin == Builtin::Call { callee() } else { String::new() };
-        let argv = self.arguments(dot, builtin.name(), signature, args, last)?;
+        let argv = self.arguments(dot, builtin.name(), signature, args, last, |slot| slot)?;
         let result = builtin.run(self.exec, argv, &callee).and_then(|slot| {
             self.exec.charge_result(&slot.value)?;
             Ok(slot)
@@ -93,14 +92,15 @@ impl<'t> Frame<'t, '_> {
         Ok(())
     }
 
-    fn arguments(
+    fn arguments<T>(
         &mut self,
         dot: &Slot,
         name: &str,
         signature: &Signature,
         args: &'t [Expr],
         last: Option<Slot>,
-    ) -> Result<Vec<Slot>, Raise> {
+        take: fn(Slot) -> T,
+    ) -> Result<Vec<T>, Raise> {
         self.check_count(name, signature, args.len(), last.is_some())?;
         let param = |i: usize| match signature.params {
             [.., rest] if signature.variadic && i >= signature.params.len() - 1 => *rest,
@@ -108,11 +108,11 @@ impl<'t> Frame<'t, '_> {
         };
         let mut argv = Vec::with_capacity(args.len() + usize::from(last.is_some()));
         for (i, arg) in args.iter().enumerate() {
-            argv.push(self.argument(dot, param(i), arg)?);
+            argv.push(take(self.argument(dot, param(i), arg)?));
         }
         if let Some(last) = last {
             let ty = param(argv.len());
-            argv.push(self.fit(last, ty)?);
+            argv.push(take(self.fit(last, ty)?));
         }
         Ok(argv)
     }

@@ -323,7 +323,9 @@ impl<'t> Lexer<'t> {
 
     fn comment(&mut self) -> Option<Item> {
         self.at += 2;
-        let Some(length) = self.rest().find("*/") else { return Some(self.error("unclosed comment")) };
+        let Some(length) = memchr::memmem::find(self.rest().as_bytes(), b"*/") else {
+            return Some(self.error("unclosed comment"));
+        };
         self.at += length + 2;
         let (closes, trims) = self.at_right_delim();
         if !closes {

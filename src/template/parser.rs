@@ -92,6 +92,10 @@ struct Parser<'t> {
     defines: Vec<Define>,
     variables: QuickMap<&'t str, (u32, Rc<str>)>,
     words: QuickMap<&'t str, Rc<str>>,
+    /// Nodes, commands and operands of the lists that are open: each list takes its own from the end.
+    nodes: Vec<Node>,
+    cmds: Vec<Command>,
+    args: Vec<Expr>,
     nesting: usize,
     depth: usize,
 }
@@ -123,6 +127,9 @@ impl<'t> Parser<'t> {
             defines: Vec::new(),
             variables: QuickMap::default(),
             words: QuickMap::default(),
+            nodes: Vec::new(),
+            cmds: Vec::new(),
+            args: Vec::new(),
             nesting: 0,
             depth: 0,
         };
@@ -242,7 +249,6 @@ impl<'t> Parser<'t> {
     }
 
     fn root(&mut self) -> Parse<Body> {
-        let mut nodes = Vec::new();
         while self.peek().token != Token::Eof {
             if self.peek().token == Token::LeftDelim {
                 let delim = self.next();
@@ -256,12 +262,12 @@ impl<'t> Parser<'t> {
                 self.tree.peeked = 2;
             }
             match self.piece()? {
-                Piece::Node(node) => nodes.push(node),
+                Piece::Node(node) => self.nodes.push(node),
                 Piece::End => return self.error("unexpected {{end}}"),
                 Piece::Else => return self.error("unexpected {{else}}"),
             }
         }
-        Ok(Body { nodes: nodes.into() })
+        Ok(Body { nodes: self.nodes.drain(..).collect() })
     }
 
     fn definition(&mut self) -> Parse<()> {
@@ -306,11 +312,11 @@ impl<'t> Parser<'t> {
     }
 
     fn list(&mut self) -> Parse<(Body, Piece)> {
-        let mut nodes = Vec::new();
+        let start = self.nodes.len();
         while self.peek_non_space().token != Token::Eof {
             match self.piece()? {
-                Piece::Node(node) => nodes.push(node),
-                end => return Ok((Body { nodes: nodes.into() }, end)),
+                Piece::Node(node) => self.nodes.push(node),
+                end => return Ok((Body { nodes: self.nodes.drain(start..).collect() }, end)),
             }
         }
         self.error("unexpected EOF")
@@ -437,7 +443,7 @@ impl<'t> Parser<'t> {
     fn pipeline(&mut self, context: &str, end: Token) -> Parse<Pipe> {
         let pos = offset(self.peek_non_space().at);
         let (decl, assign) = self.declarations(context)?;
-        let mut cmds = Vec::new();
+        let start = self.cmds.len();
         loop {
             let item = self.next_non_space();
             match item.token {
@@ -455,11 +461,13 @@ impl<'t> Parser<'t> {
                 | Token::Variable
                 | Token::LeftParen => {
                     self.backup();
-                    cmds.push(self.command()?);
+                    let command = self.command()?;
+                    self.cmds.push(command);
                 }
                 _ => return self.unexpected(&item, context),
             }
         }
+        let cmds: Box<[Command]> = self.cmds.drain(start..).collect();
         if cmds.is_empty() {
             return self.error(format!("missing value for {context}"));
         }
@@ -471,7 +479,7 @@ impl<'t> Parser<'t> {
                 return self.error(format!("non executable command in pipeline stage {}", i + 1));
             }
         }
-        Ok(Pipe { pos, assign, decl: decl.into(), cmds: cmds.into() })
+        Ok(Pipe { pos, assign, decl: decl.into(), cmds })
     }
 
     /// `$x :=`, `$x =`, `$i, $x :=` at the start of a pipeline, if there is one.
@@ -526,11 +534,11 @@ impl<'t> Parser<'t> {
 
     fn command(&mut self) -> Parse<Command> {
         let pos = offset(self.peek_non_space().at);
-        let mut args = Vec::new();
+        let start = self.args.len();
         loop {
             self.peek_non_space();
             if let Some(operand) = self.operand()? {
-                args.push(operand);
+                self.args.push(operand);
             }
             let item = self.next();
             match item.token {
@@ -541,10 +549,10 @@ impl<'t> Parser<'t> {
             }
             break;
         }
-        if args.is_empty() {
+        if self.args.len() == start {
             return self.error("empty command");
         }
-        Ok(Command { pos, args: args.into() })
+        Ok(Command { pos, args: self.args.drain(start..).collect() })
     }
 
     fn operand(&mut self) -> Parse<Option<Expr>> {

@@ -152,8 +152,10 @@ impl Set {
             if *define.name == *root.name && !define.blank {
                 // A text may define what has its own name, but not both have content.
                 if !root.is_empty() {
-                    let message =
-                        format!("template: multiple definition of template {}", quote(define.name.as_bytes()));
+                    let message = format!(
+                        "template: multiple definition of template {}",
+                        quote(define.name.as_bytes())
+                    );
                     return Err(ParseError { name: name.to_owned(), line: parsed.last_line, message });
                 }
                 hidden_by = Some(i);

@@ -383,10 +383,8 @@ impl<'t> Skimmer<'t> {
                 b'\n' => return None,
                 b'\\' => {
                     self.at += 1;
-                    if !matches!(
-                        self.peek()?,
-                        b'a' | b'b' | b'f' | b'n' | b'r' | b't' | b'v' | b'\\' | b'"'
-                    ) {
+                    if !matches!(self.peek()?, b'a' | b'b' | b'f' | b'n' | b'r' | b't' | b'v' | b'\\' | b'"')
+                    {
                         return None;
                     }
                 }
@@ -402,5 +400,116 @@ impl<'t> Skimmer<'t> {
         self.at += 1;
         self.at += memchr::memchr(b'`', self.rest())? + 1;
         Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::template::parser::{Build, parse};
+    use crate::template::sprig;
+
+    fn registry() -> Registry {
+        let mut funcs = Registry::new();
+        sprig::register(&mut funcs);
+        funcs
+    }
+
+    /// What can be seen of a parsed text from outside: names, blankness and sizes of its definitions, or the error.
+    fn outline(text: &str, funcs: &Registry, build: Build) -> String {
+        match parse("t", text, Arc::from(text.as_bytes()), funcs, build) {
+            Err(e) => e.to_string(),
+            Ok(p) => {
+                let define = |d: &crate::template::ast::Define| {
+                    let nodes = d.body("t", &p.text, funcs).map(|b| b.nodes.len()).map_err(|e| e.to_string());
+                    format!("{} {} {nodes:?}", d.name, d.blank)
+                };
+                let defines: Vec<String> = p.defines.iter().map(define).collect();
+                format!("{defines:?} {} {}", p.root.nodes.len(), p.last_line)
+            }
+        }
+    }
+
+    const PLAIN: &[&str] = &[
+        "{{end}}",
+        " \n{{- /* a comment\n */ -}}\n {{- end -}}\n\n x",
+        "text {{ .a.b }} {{- $.c -}} {{ $x := .d }}{{ $x }}{{ $x = 2 }}{{$y:=1}}{{$y}}{{ end }}",
+        "{{ if .a }}1{{ else if eq .b 1 }}2{{ else }}3{{ end }}{{ end }}",
+        "{{ with $w := .a }}{{ $w.b }}{{ else with .c }}{{ . }}{{ else }}-{{ end }}{{ end }}",
+        "{{ range $i, $v := .l }}{{ $i }}{{ $v }}{{ else }}none{{ end }}{{ range .m }}{{ . }}{{ end }}{{ end }}",
+        "{{ template \"x\" (dict \"a\" 1 \"b\" `raw \n`) }}{{ template \"y\" }}{{ template `z` . }}{{ end }}",
+        "{{ (index .a 0).b | default true | quote }}{{ printf \"%s\\n\\t\" (.a | upper) }}{{ nil }}{{ end }}",
+        "{{ tuple . 1 \"é }}\" | first }}{{ (($p := 1)) }}{{ $p }}{{ list\n 1\n 2 |\n last }}{{ end }}",
+    ];
+
+    const ODD: &[&str] = &[
+        "{{ $x }}{{ end }}",
+        "{{ if .a }}{{ $x := 1 }}{{ end }}{{ $x }}{{ end }}",
+        "{{ if .a }}{{ else }}{{ else }}{{ end }}{{ end }}",
+        "{{ range .a }}{{ else if .b }}{{ end }}{{ end }}",
+        "{{ .a | 1 }}{{ end }}",
+        "{{ .a | }}{{ end }}",
+        "{{ }}{{ end }}",
+        "{{ nosuch }}{{ end }}",
+        "{{ $x=1 }}{{ end }}",
+        "{{ .a.5 }}{{ end }}",
+        "{{ true.x }}{{ end }}",
+        "{{ \"a\".b }}{{ end }}",
+        "{{ (.a }}{{ end }}",
+        "{{ .a) }}{{ end }}",
+        "{{ .a }{{ end }}",
+        "{{template\"x\"}}{{ end }}",
+        "{{ define \"y\" }}{{ end }}{{ end }}",
+        "{{ block \"y\" . }}{{ end }}{{ end }}",
+        "{{ break }}{{ end }}",
+        "{{ range .a }}{{ if .b }}{{ break }}{{ end }}{{ end }}{{ end }}",
+        "{{ /* no */ }}{{ end }}",
+        "{{/* open }}{{ end }}",
+        "{{ \"\\q\" }}{{ end }}",
+        "{{ 'x' }}{{ 1.5 }}{{ -1 }}{{ 0x1F }}{{ 007 }}{{ 1i }}{{ end }}",
+        "{{ .é }}{{ end }}",
+        "\u{a0}\u{b}{{ end }}",
+        "{{ end -}}",
+        "{{ if }}{{ end }}{{ end }}",
+        "{{ .a-}}{{ end }}",
+        "no end",
+    ];
+
+    #[test]
+    fn plain_bodies_are_skimmed() {
+        let funcs = registry();
+        for text in PLAIN {
+            assert!(body(text, 0, &funcs).is_some(), "{text}");
+        }
+        let skimmed = body(PLAIN[1], 0, &funcs).expect("skimmed above");
+        assert!(skimmed.blank && &PLAIN[1][skimmed.after..] == "x");
+    }
+
+    #[test]
+    fn skimmed_bodies_are_what_the_parser_accepts() {
+        let funcs = registry();
+        let same = |text: &str| {
+            assert_eq!(outline(text, &funcs, Build::NoDefines), outline(text, &funcs, Build::All), "{text}");
+        };
+        let all: Vec<&str> = PLAIN.iter().chain(ODD).copied().collect();
+        for text in &all {
+            same(&format!("\n{{{{define \"x\"}}}}{text}"));
+            same(&format!("{{{{define \"x\"}}}}1{{{{end}}}}{{{{define \"x\"}}}}{text}\n{{{{ bad"));
+        }
+        // Pieces of them in any order: mostly wrong, each in its own way.
+        let pieces: Vec<&str> = all.iter().flat_map(|t| t.split_inclusive(' ')).collect();
+        let mut state = 7_usize;
+        for _ in 0..4000 {
+            let mut text = "{{define \"x\"}}".to_owned();
+            for _ in 0..state % 9 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                text.push_str(pieces[(state >> 33) % pieces.len()]);
+            }
+            state = state.wrapping_add(0x9E37_79B9) ^ (state >> 7);
+            text.push_str("{{end}}{{end}}");
+            same(&text);
+        }
     }
 }

@@ -77,6 +77,80 @@ impl<'t> Composer<'t> {
         Ok(Some(node))
     }
 
+    /// The next document, if it is a plain mapping: of its entries only those with a wanted key are built, the rest is passed
+    /// over. `None` if it holds what has to be built to be judged (aliases, tags, merges, odd keys) or an error: then
+    /// [`Composer::document`] of a new composer says what it is.
+    pub(crate) fn fields(&mut self, wanted: impl Fn(&str) -> bool) -> Option<Node> {
+        if self.event().ok()?.kind != Kind::DocumentStart {
+            return None;
+        }
+        let start = self.event().ok()?;
+        let Kind::MappingStart { properties: None, .. } = start.kind else { return None };
+        let mut entries = Vec::new();
+        loop {
+            let key = self.event().ok()?;
+            match &key.kind {
+                Kind::MappingEnd => break,
+                Kind::Scalar { text, .. } if plain_key(&key.kind) => {
+                    if wanted(text) {
+                        let key = self.node(key).ok()?;
+                        let event = self.event().ok()?;
+                        entries.push(Entry { key, value: self.node(event).ok()? });
+                    } else {
+                        self.pass_over()?;
+                    }
+                }
+                _ => return None,
+            }
+        }
+        self.event().ok()?;
+        self.finish().ok()?;
+        Some(Node { value: Value::Mapping(Mapping { entries }), pos: start.mark.pos(self.lines_before) })
+    }
+
+    /// Passes over a value that the conversion to JSON is sure to take.
+    fn pass_over(&mut self) -> Option<()> {
+        // For each open collection whether it is a mapping whose next scalar is a key.
+        let mut open: Vec<Option<bool>> = Vec::new();
+        let deepest = FAMILIAR_DEPTH.min(self.limits.depth.saturating_sub(1));
+        loop {
+            let event = self.event().ok()?;
+            let key = matches!(open.last(), Some(Some(true)));
+            match &event.kind {
+                Kind::Scalar { .. } if key && !plain_key(&event.kind) => return None,
+                Kind::Scalar { .. } if key => {
+                    *open.last_mut()? = Some(false);
+                    continue;
+                }
+                Kind::Scalar { properties: None, text, implicit, .. } => {
+                    if *implicit
+                        && matches!(resolve(text, self.dialect), Resolved::Float(x) if !x.is_finite())
+                    {
+                        return None;
+                    }
+                }
+                Kind::MappingEnd | Kind::SequenceEnd => {
+                    open.pop();
+                }
+                Kind::MappingStart { properties: None, .. } if !key && open.len() < deepest => {
+                    open.push(Some(true));
+                    continue;
+                }
+                Kind::SequenceStart { properties: None, .. } if !key && open.len() < deepest => {
+                    open.push(None);
+                    continue;
+                }
+                _ => return None,
+            }
+            // A value is complete.
+            match open.last_mut() {
+                None => return Some(()),
+                Some(Some(key)) => *key = true,
+                Some(None) => {}
+            }
+        }
+    }
+
     /// Brings up what is wrong with aliases and merge keys. go-yaml v2 looks for it after each document, v3 (as
     /// kustomize uses it) after the last.
     pub(crate) fn finish(&mut self) -> Result<(), Error> {
@@ -269,6 +343,19 @@ impl<'t> Composer<'t> {
             return Ok(self.defer(pos, "document contains excessive aliasing".into(), pos.line));
         }
         Ok(node.clone())
+    }
+}
+
+/// How deep the values may be nested that [`Composer::fields`] passes over.
+const FAMILIAR_DEPTH: usize = 100;
+
+/// Whether it is a key that is text, or becomes it: no merge, nothing that JSON refuses.
+fn plain_key(kind: &Kind<'_>) -> bool {
+    match kind {
+        Kind::Scalar { properties: None, text, implicit, .. } => {
+            !*implicit || (text != "<<" && matches!(resolve(text, Dialect::V2), Resolved::Str))
+        }
+        _ => false,
     }
 }
 

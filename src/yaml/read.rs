@@ -101,6 +101,23 @@ pub fn read_v2_json(text: &str, limits: &Limits) -> Result<Node, Error> {
     }
 }
 
+/// As [`read_v2_json`], but a mapping need only have the entries whose keys are wanted: what is not wanted is checked, not
+/// kept.
+///
+/// # Errors
+/// As [`read_v2_json`].
+pub fn read_v2_json_fields(
+    text: &str,
+    limits: &Limits,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<Node, Error> {
+    match Composer::new(text, Dialect::V2, limits)?.fields(wanted) {
+        // What is wrong with a wanted entry is said in the order of the whole document.
+        Some(node) => jsonable(node).or_else(|_| read_v2_json(text, limits)),
+        None => read_v2_json(text, limits),
+    }
+}
+
 /// As [`read_v2_json`], for every document of the stream; empty documents are null.
 ///
 /// # Errors

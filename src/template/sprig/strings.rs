@@ -108,18 +108,17 @@ fn cat(_: &mut Exec, a: &[Value]) -> FuncResult {
 fn indented(exec: &mut Exec, spaces: i64, s: &Value, lead: &str) -> FuncResult {
     let Ok(spaces) = usize::try_from(spaces) else { return Err("strings: negative Repeat count".into()) };
     let source = bytes(s);
-    let lines = 1 + source.iter().filter(|b| **b == b'\n').count();
+    let lines = 1 + memchr::memchr_iter(b'\n', source).count();
     let size = lines.saturating_mul(spaces).saturating_add(source.len() + lead.len());
     exec.check_text(size)?;
     exec.charge(size as u64 / 8)?;
     let mut out = Vec::with_capacity(size);
-    out.extend(lead.as_bytes());
-    for (i, line) in source.split(|b| *b == b'\n').enumerate() {
-        if i > 0 {
-            out.push(b'\n');
-        }
+    out.extend_from_slice(lead.as_bytes());
+    let mut start = 0;
+    for end in memchr::memchr_iter(b'\n', source).map(|at| at + 1).chain([source.len()]) {
         out.resize(out.len() + spaces, b' ');
-        out.extend(line);
+        out.extend_from_slice(&source[start..end]);
+        start = end;
     }
     Ok(out.into())
 }
