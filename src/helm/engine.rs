@@ -61,10 +61,9 @@ pub(super) fn run(
         let template =
             Value::dict([("Name", Value::str(name.as_str())), ("BasePath", Value::str(&*file.base_path))]);
         if let Value::Map(map) = template {
-            file.dot
-                .set("Template", objects::values(map))
-                .map_err(|e| Error::Template(format!("execution error in ({name}): {e}")))?;
+            file.dot.set_passing("Template", objects::values(map));
         }
+        funcs::next_file(&exec);
         let mut out = Vec::new();
         exec.run(name, objects::values(Rc::clone(&file.dot)), &mut out)
             .map_err(|e| Error::Template(exec_error(&e)))?;

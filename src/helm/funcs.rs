@@ -3,13 +3,15 @@
 //! Upstream: `pkg/engine/engine.go`. Texts to see by eye: `required` and `fail` mark their message so that the error of
 //! the whole render can be cut down to it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use memchr::memmem;
 
 use crate::template::{Exec, FuncError, Registry, Signature, Type, Value, sprig, strconv};
+
+use super::memo::{MAX_DEPTH, Mark, Memo};
 
 /// Where a message of `required` and `fail` starts in an error's text.
 pub(super) const WARN_START: &str = "HELM_ERR_START";
@@ -30,6 +32,10 @@ const NO_VALUE: &[u8] = b"<no value>";
 pub(super) struct State {
     /// How often each template is on the stack through `include`.
     includes: RefCell<HashMap<Rc<str>, u32>>,
+    /// Results that may be used again.
+    memo: RefCell<Memo>,
+    /// The number of the file that is rendered.
+    file: Cell<u64>,
 }
 
 thread_local! {
@@ -62,6 +68,14 @@ pub(super) fn to_yaml(_exec: &mut Exec, value: &Value) -> Result<Value, FuncErro
     Ok(Value::from(sprig::to_yaml(value).unwrap_or_default()))
 }
 
+/// Tells the functions that the next file is rendered.
+pub(super) fn next_file(exec: &Exec) {
+    let host = exec.shared_host();
+    if let Some(state) = host.downcast_ref::<sprig::Host>().and_then(|h| h.ext.downcast_ref::<State>()) {
+        state.file.set(state.file.get() + 1);
+    }
+}
+
 fn include(exec: &mut Exec, args: &[Value]) -> Result<Value, FuncError> {
     let name: Rc<str> = match &args[0] {
         Value::Str(name) => Rc::clone(name),
@@ -70,6 +84,11 @@ fn include(exec: &mut Exec, args: &[Value]) -> Result<Value, FuncError> {
     let host = exec.shared_host();
     let state = host.downcast_ref::<sprig::Host>().and_then(|h| h.ext.downcast_ref::<State>());
     let state = state.ok_or("include is called outside of a chart's render")?;
+    let reusable = !exec.set().is_layered() && exec.chain().len() < MAX_DEPTH;
+    if reusable && let Some(known) = state.memo.borrow_mut().get(&name, &args[1], state.file.get()) {
+        return Ok(known);
+    }
+    let mark = Mark::now();
     {
         let mut counts = state.includes.borrow_mut();
         let count = counts.entry(Rc::clone(&name)).or_insert(0);
@@ -93,7 +112,11 @@ fn include(exec: &mut Exec, args: &[Value]) -> Result<Value, FuncError> {
         *count -= 1;
     }
     done?;
-    Ok(Value::from(out))
+    let result = Value::from(out);
+    if reusable {
+        state.memo.borrow_mut().keep(&name, &args[1], &result, mark, state.file.get());
+    }
+    Ok(result)
 }
 
 fn tpl(exec: &mut Exec, args: &[Value]) -> Result<Value, FuncError> {

@@ -18,6 +18,7 @@ mod ignore;
 mod instance;
 mod load;
 pub mod manifest;
+mod memo;
 pub mod metadata;
 mod objects;
 mod pathmatch;

@@ -22,6 +22,13 @@ const FILES_MAP: Type = Type::Map(&Type::BYTES);
 /// A table of Go's type `common.Values`: a map that has methods. The table stays shared with whoever holds it as a map.
 pub(super) struct Values(Table);
 
+impl Values {
+    /// The table.
+    pub(super) fn table(&self) -> &Table {
+        &self.0
+    }
+}
+
 /// A table as `common.Values`.
 pub(super) fn values(table: Table) -> Value {
     Value::Object(Rc::new(Values(table)))

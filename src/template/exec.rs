@@ -9,6 +9,7 @@ use super::set::{Set, Template};
 use super::stack::roomy;
 use super::strconv::quote;
 use super::value::Value;
+use super::watch;
 
 /// What a render may use up before it is stopped with an error.
 #[derive(Debug, Clone, Copy)]
@@ -46,10 +47,12 @@ impl Exec {
     /// The shared state of the functions, if it is of that type.
     #[must_use]
     pub fn host<T: 'static>(&self) -> Option<&T> {
+        watch::host_used();
         self.host.downcast_ref()
     }
 
-    /// The same as something that can be kept while `self` is used.
+    /// The same as something that can be kept while `self` is used. For what has no say in what functions give: its use is
+    /// not noted.
     #[must_use]
     pub fn shared_host(&self) -> Rc<dyn Any> {
         Rc::clone(&self.host)

@@ -28,6 +28,7 @@ pub(crate) mod stack;
 pub mod strconv;
 pub mod types;
 pub mod value;
+pub(crate) mod watch;
 
 pub use error::{ExecError, FuncError, ParseError};
 pub use exec::{Exec, Limits};

@@ -118,6 +118,12 @@ impl Set {
         self.missing_key
     }
 
+    /// Whether this is a clone that was added to, as `tpl` makes one.
+    #[must_use]
+    pub(crate) fn is_layered(&self) -> bool {
+        self.top.below.is_some()
+    }
+
     /// Parses a text and adds it under `name`, and every `define` in it under its own name. A definition with nothing but
     /// white space and comments replaces none.
     ///

@@ -11,12 +11,13 @@
 
 use std::any::Any;
 use std::borrow::Cow;
-use std::cell::{Ref, RefCell, RefMut};
+use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::func::Func;
 use super::types::{IntKind, Kind, Named, Type, UintKind};
+use super::watch;
 
 /// A Go value in an `interface{}`.
 #[derive(Clone, Default)]
@@ -66,6 +67,10 @@ pub type Entries = BTreeMap<Rc<str>, Value>;
 pub struct Map {
     ty: Type,
     nil: bool,
+    /// When it was made, for [`watch`].
+    made: watch::Time,
+    /// An entry that changes from file to file, whose reads are noted.
+    passing: Cell<Option<&'static str>>,
     entries: RefCell<Entries>,
 }
 
@@ -157,13 +162,13 @@ impl Map {
     /// A map of a map type `ty` ([`Type::DICT`], [`Type::STRING_MAP`], a defined type over one of them).
     #[must_use]
     pub fn new(ty: Type, entries: Entries) -> Self {
-        Self { ty, nil: false, entries: RefCell::new(entries) }
+        Self { ty, nil: false, made: watch::now(), passing: Cell::new(None), entries: RefCell::new(entries) }
     }
 
     /// The nil map of that type: reads as empty; writing to it is an error.
     #[must_use]
     pub fn nil(ty: Type) -> Self {
-        Self { ty, nil: true, entries: RefCell::default() }
+        Self { ty, nil: true, made: watch::now(), passing: Cell::new(None), entries: RefCell::default() }
     }
 
     /// The map type.
@@ -178,15 +183,29 @@ impl Map {
         self.nil
     }
 
+    /// Sets an entry that changes from file to file: not noted as a write; reads of it, and of the map as a whole, are.
+    pub(crate) fn set_passing(&self, key: &'static str, value: Value) {
+        self.passing.set(Some(key));
+        self.entries.borrow_mut().insert(key.into(), value);
+    }
+
+    fn note_read(&self, key: Option<&str>) {
+        if self.passing.get().is_some_and(|passing| key.is_none_or(|key| key == passing)) {
+            watch::passing_read();
+        }
+    }
+
     /// The value under a key (cheap: values are shared).
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Value> {
+        self.note_read(Some(key));
         self.entries.borrow().get(key).cloned()
     }
 
     /// Whether the key is there, with whatever value.
     #[must_use]
     pub fn contains(&self, key: &str) -> bool {
+        self.note_read(Some(key));
         self.entries.borrow().contains_key(key)
     }
 
@@ -210,24 +229,29 @@ impl Map {
         if self.nil {
             return Err("assignment to entry in nil map".to_owned());
         }
+        watch::written(self.made);
         self.entries.borrow_mut().insert(key.into(), value);
         Ok(())
     }
 
     /// Removes an entry.
     pub fn remove(&self, key: &str) -> Option<Value> {
+        watch::written(self.made);
         self.entries.borrow_mut().remove(key)
     }
 
     /// Read access to all entries. Do not call anything that may write this map while it is held.
     #[must_use]
     pub fn entries(&self) -> Ref<'_, Entries> {
+        self.note_read(None);
         self.entries.borrow()
     }
 
     /// Write access to all entries. Do not call anything that may read this map while it is held.
     #[must_use]
     pub fn entries_mut(&self) -> RefMut<'_, Entries> {
+        self.note_read(None);
+        watch::written(self.made);
         self.entries.borrow_mut()
     }
 }

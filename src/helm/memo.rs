@@ -1,0 +1,197 @@
+//! Results of `include` that are used again.
+//!
+//! Charts include the same template with the same argument many times over: each workload hashes the rendered text of the
+//! same configuration maps. A result is kept if nothing was done on the way that would show: no map written that was there
+//! before, no random number drawn, no clock read; and it is given again as long as `template::watch` vouches that what it
+//! was computed from is unchanged. Errors are not kept. `include_results_are_used_again_only_while_nothing_has_changed`.
+
+use std::rc::Rc;
+
+use crate::template::hash::QuickMap;
+use crate::template::{Map, Value, watch};
+
+use super::objects::Values;
+
+/// How many results are kept of one template; the oldest gives way.
+const PER_TEMPLATE: usize = 12;
+/// How many bytes of results are kept before all are dropped.
+const MAX_BYTES: usize = 32 << 20;
+/// How many includes may be on the stack for results to be used: far from where recursion is an error.
+pub(super) const MAX_DEPTH: usize = 200;
+/// How large an argument list may be to be compared.
+const MAX_ITEMS: usize = 12;
+
+/// The results of a render.
+#[derive(Default)]
+pub(super) struct Memo {
+    by_name: QuickMap<Rc<str>, Vec<Entry>>,
+    bytes: usize,
+}
+
+struct Entry {
+    argument: Value,
+    result: Value,
+    mark: Mark,
+    /// How often what changes from file to file had been read when the result was there, if it was read on the way.
+    file: Option<u64>,
+}
+
+/// The state of things before a computation.
+#[derive(Clone, Copy)]
+pub(super) struct Mark {
+    start: watch::Time,
+    passing_reads: u64,
+    host_uses: u64,
+}
+
+impl Mark {
+    /// The state of things now.
+    pub(super) fn now() -> Self {
+        Self { start: watch::now(), passing_reads: watch::passing_reads(), host_uses: watch::host_uses() }
+    }
+}
+
+impl Memo {
+    /// The result of a template for an argument, if it is known and what it depends on has not changed. `file` numbers the
+    /// file that is rendered.
+    pub(super) fn get(&mut self, name: &str, argument: &Value, file: u64) -> Option<Value> {
+        let entries = self.by_name.get_mut(name)?;
+        entries.retain(|e| !watch::old_map_written_since(e.mark.start));
+        let found = entries
+            .iter()
+            .find(|e| e.file.is_none_or(|known| known == file) && same(&e.argument, argument, true))?;
+        if found.file.is_some() {
+            watch::passing_read();
+        }
+        Some(found.result.clone())
+    }
+
+    /// Keeps a result that was computed since `mark`, if it may be.
+    pub(super) fn keep(&mut self, name: &Rc<str>, argument: &Value, result: &Value, mark: Mark, file: u64) {
+        if watch::host_uses() != mark.host_uses
+            || watch::old_map_written_since(mark.start)
+            || !comparable(argument)
+        {
+            return;
+        }
+        self.bytes += result.bytes().map_or(0, <[u8]>::len);
+        if self.bytes > MAX_BYTES {
+            self.by_name.clear();
+            self.bytes = 0;
+        }
+        let file = (watch::passing_reads() != mark.passing_reads).then_some(file);
+        let entries = self.by_name.entry(Rc::clone(name)).or_default();
+        if entries.len() >= PER_TEMPLATE {
+            entries.remove(0);
+        }
+        entries.push(Entry { argument: argument.clone(), result: result.clone(), mark, file });
+    }
+}
+
+/// The map that a value is, and whether it is one of type `common.Values`.
+fn table(value: &Value) -> Option<(&Rc<Map>, bool)> {
+    match value {
+        Value::Map(map) => Some((map, false)),
+        Value::Object(object) => object.as_any().downcast_ref::<Values>().map(|v| (v.table(), true)),
+        _ => None,
+    }
+}
+
+fn comparable(argument: &Value) -> bool {
+    match argument {
+        Value::List(list) => list.items().len() <= MAX_ITEMS,
+        Value::Object(_) => table(argument).is_some(),
+        Value::Func(_) => false,
+        _ => true,
+    }
+}
+
+/// Whether two arguments are the same for every template: the same maps, equal texts and numbers. Lists and maps made for
+/// the call (`tuple`, `dict`) are compared by what they hold.
+fn same(a: &Value, b: &Value, outermost: bool) -> bool {
+    match (a, b) {
+        (Value::Nil, Value::Nil) => true,
+        (Value::Bool(a), Value::Bool(b)) => a == b,
+        (Value::Int(k, a), Value::Int(l, b)) => (k, a) == (l, b),
+        (Value::Str(a), Value::Str(b)) => a == b,
+        (Value::Float(a), Value::Float(b)) => a.to_bits() == b.to_bits(),
+        (Value::List(a), Value::List(b)) => {
+            Rc::ptr_eq(a, b)
+                || outermost
+                    && a.go_type() == b.go_type()
+                    && a.is_nil() == b.is_nil()
+                    && a.items().len() == b.items().len()
+                    && a.items().iter().zip(b.items()).all(|(a, b)| same(a, b, false))
+        }
+        _ => match (table(a), table(b)) {
+            (Some((a, named_a)), Some((b, named_b))) if named_a == named_b => {
+                Rc::ptr_eq(a, b)
+                    || outermost
+                        && a.go_type() == b.go_type()
+                        && a.is_nil() == b.is_nil()
+                        && a.len() == b.len()
+                        && a.len() <= MAX_ITEMS
+                        && a.entries()
+                            .iter()
+                            .zip(b.entries().iter())
+                            .all(|((ka, a), (kb, b))| ka == kb && same(a, b, false))
+            }
+            _ => false,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::files::MemTree;
+    use crate::helm::{Chart, ReleaseOptions, render};
+
+    const HELPERS: &str = r#"
+{{ define "value" }}{{ .Values.a }}{{ .Values.deep.er }}{{ end }}
+{{ define "file" }}{{ base .Template.Name }}{{ end }}
+{{ define "whole" }}{{ (toYaml .) | contains "b.yaml" }}{{ end }}
+{{ define "nested" }}{{ include "file" . }}{{ include "value" . }}{{ end }}
+{{ define "draw" }}{{ randAlphaNum 12 }}{{ end }}
+{{ define "count" }}{{ $_ := set .Values "n" (add1 .Values.n) }}{{ .Values.n }}{{ end }}
+{{ define "listed" }}{{ index . 0 }}{{ (index . 1).Values.a }}{{ end }}
+{{ define "dicted" }}{{ .k }}{{ .v.a }}{{ end }}
+{{ define "local" }}{{ $d := dict "x" 1 }}{{ $_ := set $d "y" .Values.a }}{{ len $d }}{{ $d.y }}{{ end }}
+{{ define "argument" }}{{ $_ := set . "k" (add1 .k) }}{{ .k }}{{ end }}
+"#;
+    const BODY: &str = r#"
+- {{ include "value" . }} {{ include "value" . }} {{ include "nested" . }} {{ include "local" . }}
+- {{ $_ := set .Values "a" (add1 .Values.a) }}{{ include "value" . }} {{ include "nested" . }} {{ include "local" . }}
+- {{ $_ := set .Values.deep "er" "changed" }}{{ include "value" . }} {{ include "nested" . }}
+- {{ include "file" . }} {{ include "file" . }} {{ include "whole" . }}
+- {{ include "count" . }} {{ include "count" . }} {{ include "count" . }}
+- {{ tuple "x" . | include "listed" }} {{ tuple "y" . | include "listed" }} {{ tuple "x" . | include "listed" }}
+- {{ dict "k" 1 "v" .Values | include "dicted" }} {{ dict "k" 2 "v" .Values | include "dicted" }} {{ dict "k" 1 "v" .Values | include "dicted" }}
+- {{ $d := dict "k" 1 }}{{ include "argument" $d }} {{ include "argument" $d }} {{ include "argument" (dict "k" 1) }}
+- {{ ne (include "draw" .) (include "draw" .) }}
+- {{ tpl "{{ define \"value\" }}other{{ end }}{{ include \"value\" . }}" . }} {{ include "value" . }}
+"#;
+
+    #[test]
+    fn include_results_are_used_again_only_while_nothing_has_changed() {
+        let files = [
+            ("Chart.yaml", "apiVersion: v2\nname: memo\nversion: 0.1.0\n"),
+            ("values.yaml", "a: 1\nn: 0\ndeep: {er: -}\n"),
+            ("templates/_helpers.tpl", HELPERS),
+        ];
+        let mut tree: MemTree =
+            files.into_iter().map(|(path, text)| (path, text.as_bytes().to_vec())).collect();
+        for name in ["a", "b"] {
+            let body = format!("x:{}", BODY.replace("\n- ", &format!("\n- {name} ")));
+            tree.insert(&format!("templates/{name}.yaml"), body.into_bytes());
+        }
+        let chart = Chart::load(&tree, "").unwrap();
+        let release = render(&chart, &ReleaseOptions::new("r", "n"), &serde_json::Map::new()).unwrap();
+        // Files run in reverse order of their names.
+        let texts: Vec<&str> = release.manifests.iter().rev().map(|m| m.text.trim()).collect();
+        let expected = [
+            "x:\n- b 1- 1- b.yaml1- 21\n- b 2- b.yaml2- 22\n- b 2changed b.yaml2changed\n- b b.yaml b.yaml true\n- b 1 2 3\n- b x2 y2 x2\n- b 12 22 12\n- b 2 3 2\n- b true\n- b other 2changed",
+            "x:\n- a 2changed 2changed a.yaml2changed 22\n- a 3changed a.yaml3changed 23\n- a 3changed a.yaml3changed\n- a a.yaml a.yaml false\n- a 4 5 6\n- a x3 y3 x3\n- a 13 23 13\n- a 2 3 2\n- a true\n- a other 3changed",
+        ];
+        assert_eq!(texts, expected);
+    }
+}
