@@ -4,7 +4,9 @@ use base64::Engine as _;
 
 use super::error::Error;
 use super::kv;
-use super::resource::{Behavior, Resource, string};
+use super::memory::Behavior;
+use super::resource::Resource;
+use super::scalar::string;
 use super::transform::Files;
 use super::types::{GeneratorArgs, GeneratorOptions, StringMap};
 use crate::yaml::{Mapping, Node, Scalar, Style, Tag, Value};
@@ -43,7 +45,7 @@ pub fn generate(what: Generated, args: &GeneratorArgs, files: &dyn Files) -> Res
         ("annotations", options.and_then(|o| o.annotations.as_ref())),
     ] {
         if let Some(map) = map.filter(|m| !m.is_empty()) {
-            meta.set(field, super::resource::string_map_node(map));
+            meta.set(field, super::scalar::string_map_node(map));
         }
     }
     root.set("metadata", Node::from(Value::Mapping(meta)));

@@ -13,7 +13,7 @@
 use super::error::Error;
 use super::fieldspec::wrong_kind;
 use super::merge::{Outcome, Walker};
-use super::resource::is_nil_or_empty;
+use super::scalar::is_nil_or_empty;
 use super::schema::View;
 use crate::yaml::{Node, Value};
 
@@ -204,7 +204,7 @@ impl Lists {
         let Value::Mapping(map) = &mut self.nodes[at].value else { return };
         for (key, value) in keys.iter().zip(values) {
             if !value.is_empty() && map.get(key).is_none() {
-                super::resource::set_untyped(map, key, value);
+                super::scalar::set_untyped(map, key, value);
             }
         }
     }

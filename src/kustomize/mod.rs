@@ -31,6 +31,7 @@ pub mod kv;
 pub mod labels;
 pub mod labelselector;
 pub mod loader;
+pub mod memory;
 pub mod merge;
 pub(crate) mod merge_list;
 pub mod name;

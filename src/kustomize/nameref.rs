@@ -9,8 +9,9 @@ use super::config::NameReference;
 use super::error::Error;
 use super::fieldspec::{self, Create};
 use super::gvk::{BuildFnv, Gvk, GvkView, NOT_A_NAMESPACE};
+use super::memory::PrevId;
 use super::resmap::ResMap;
-use super::resource::{PrevId, Resource};
+use super::resource::Resource;
 use super::share::Shares;
 use super::types::FieldSpec;
 use crate::yaml::{Node, Value};
@@ -334,7 +335,7 @@ impl Search<'_> {
                 Some(slot) if slot.text().is_some() => fieldspec::set_scalar_untyped(slot, text, shares)?,
                 _ => {
                     if let Some(map) = node.as_map_mut() {
-                        super::resource::set_untyped(map, key, text);
+                        super::scalar::set_untyped(map, key, text);
                     }
                 }
             }

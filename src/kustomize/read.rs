@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::error::{Error, Kind};
 use super::kustomization::from_yaml;
-use super::resource::{Resource, is_nil_or_empty};
+use super::resource::Resource;
+use super::scalar::is_nil_or_empty;
 use crate::yaml::{self, Limits, Node, Value};
 
 /// The resources of a file, in order. `file` is its name for messages.

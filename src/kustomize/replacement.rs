@@ -10,7 +10,7 @@ use super::error::{Context, Error, Kind};
 use super::fieldpath::{self, Made};
 use super::gvk::{DEFAULT_NAMESPACE, IdView, ResId};
 use super::resmap::ResMap;
-use super::resource::is_nil_or_empty;
+use super::scalar::is_nil_or_empty;
 use super::select::{IdPattern, MetaSelectors};
 use super::share::Shares;
 use super::transform::{Ctx, Transformer};

@@ -7,7 +7,8 @@ use std::collections::HashMap;
 
 use super::error::Error;
 use super::gvk::{BuildFnv, IdView};
-use super::resource::{Behavior, Resource};
+use super::memory::Behavior;
+use super::resource::Resource;
 use super::types::{FieldSpec, StringMap};
 use crate::yaml::Node;
 
@@ -314,7 +315,7 @@ fn merge_data(res: &mut Resource, old: &Resource, field: &str) {
     if let Some(map) = res.node.as_map_mut() {
         map.remove(field);
         if !all.is_empty() {
-            map.set(field, super::resource::string_map_node(&all));
+            map.set(field, super::scalar::string_map_node(&all));
         }
     }
 }
@@ -323,20 +324,12 @@ fn merge_data(res: &mut Resource, old: &Resource, field: &str) {
 mod tests {
     use super::*;
 
-    fn object(name: &str) -> Resource {
-        let mut r = Resource::new(Node::mapping());
-        r.node.as_map_mut().unwrap().set("apiVersion", Node::str("v1"));
-        r.set_kind("ConfigMap");
-        r.set_name(name);
-        r
-    }
-
     #[test]
     fn an_identity_may_be_added_once() {
         let mut m = ResMap::new();
-        m.append(object("a")).unwrap();
-        m.append(object("b")).unwrap();
-        let e = m.append(object("a")).unwrap_err();
+        m.append(Resource::for_tests("a")).unwrap();
+        m.append(Resource::for_tests("b")).unwrap();
+        let e = m.append(Resource::for_tests("a")).unwrap_err();
         assert_eq!(
             e.message(),
             "may not add resource with an already registered id: ConfigMap.v1.[noGrp]/a.[noNs]"
@@ -346,20 +339,20 @@ mod tests {
     #[test]
     fn renaming_through_edit_at_keeps_old_and_new_name_findable() {
         let mut m = ResMap::new();
-        m.append(object("a")).unwrap();
+        m.append(Resource::for_tests("a")).unwrap();
         m.edit_at(0, |r| {
             r.store_previous_id();
             r.set_name("b");
         });
-        assert_eq!(m.matching_any(&object("a").cur_id()), [0]);
-        assert_eq!(m.matching_current(&object("a").cur_id()), [] as [usize; 0]);
-        assert_eq!(m.matching_current(&object("b").cur_id()), [0]);
+        assert_eq!(m.matching_any(&Resource::for_tests("a").cur_id()), [0]);
+        assert_eq!(m.matching_current(&Resource::for_tests("a").cur_id()), [] as [usize; 0]);
+        assert_eq!(m.matching_current(&Resource::for_tests("b").cur_id()), [0]);
     }
 
     #[test]
     fn a_merge_needs_something_to_merge_into() {
         let mut m = ResMap::new();
-        let mut generated = object("a");
+        let mut generated = Resource::for_tests("a");
         generated.build.behavior = Some(Behavior::Merge);
         let mut other = ResMap::new();
         other.push(generated);

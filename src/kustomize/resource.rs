@@ -1,92 +1,14 @@
 //! One object on its way through the build: its node, and what the build must remember about it.
 //!
-//! The original keeps this memory in annotations under `internal.config.kubernetes.io/`. Here it is a typed field, and
+//! The original keeps this memory in annotations under `internal.config.kubernetes.io/`. Here it is a typed field ([`Build`]), and
 //! [`Resource::edit`] reproduces what can be observed of the difference: whoever replaces or removes
 //! `metadata.annotations` as a whole (a patch) makes the build forget.
 
 use super::gvk::{DEFAULT_NAMESPACE, GvkView, IdView};
+use super::memory::{Build, PrevId};
+use super::scalar::{is_nil_or_empty, set_untyped, string_map_node};
 use super::types::StringMap;
 use crate::yaml::{Entry, Mapping, Node, Value};
-
-/// How a generated object relates to one that exists.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Behavior {
-    /// Nothing said: like create.
-    #[default]
-    Unspecified,
-    /// Must not exist.
-    Create,
-    /// Takes the place of the existing object.
-    Replace,
-    /// Adds its data to the existing object.
-    Merge,
-}
-
-impl Behavior {
-    /// From a generator's `behavior`; anything unknown is unspecified, as in the original.
-    #[must_use]
-    pub fn parse(text: &str) -> Self {
-        match text {
-            "create" => Self::Create,
-            "replace" => Self::Replace,
-            "merge" => Self::Merge,
-            _ => Self::Unspecified,
-        }
-    }
-
-    /// The word that the original prints for it.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Unspecified => "unspecified",
-            Self::Create => "create",
-            Self::Replace => "replace",
-            Self::Merge => "merge",
-        }
-    }
-}
-
-/// A name that an object had before a transformer renamed it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PrevId {
-    /// Name.
-    pub name: String,
-    /// Effective namespace.
-    pub namespace: String,
-    /// Kind.
-    pub kind: String,
-}
-
-/// What the build remembers about an object.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Build {
-    /// Former identities, oldest first.
-    pub prev: Vec<PrevId>,
-    /// Prefixes applied, innermost first.
-    pub prefixes: Vec<String>,
-    /// Suffixes applied, innermost first.
-    pub suffixes: Vec<String>,
-    /// The name gets a hash at the end.
-    pub needs_hash: bool,
-    /// Set on generated objects.
-    pub behavior: Option<Behavior>,
-    /// As a patch: may change the name.
-    pub allow_name_change: bool,
-    /// As a patch: may change the kind.
-    pub allow_kind_change: bool,
-    /// Came from a Helm chart, which put the namespace in already.
-    pub helm_generated: bool,
-    /// Something refers to it by name.
-    pub referred: bool,
-}
-
-impl Build {
-    /// Whether the original would hold at least one internal annotation.
-    #[must_use]
-    pub fn is_noted(&self) -> bool {
-        *self != Self::default()
-    }
-}
 
 /// An object in the build.
 #[derive(Debug, Clone)]
@@ -102,6 +24,20 @@ pub struct Resource {
 }
 
 const MARK: &str = "internal.config.kubernetes.io/noted";
+
+#[cfg(test)]
+impl Resource {
+    /// A ConfigMap that has a name.
+    pub(super) fn for_tests(name: &str) -> Self {
+        let mut r = Self::new(Node::mapping());
+        if let Some(map) = r.node.as_map_mut() {
+            map.set("apiVersion", Node::str("v1"));
+        }
+        r.set_kind("ConfigMap");
+        r.set_name(name);
+        r
+    }
+}
 
 impl Resource {
     /// A resource that nothing is remembered of.
@@ -391,45 +327,6 @@ fn same_ending(a: &[String], b: &[String]) -> bool {
     if short.is_empty() { long.is_empty() } else { long.ends_with(short) }
 }
 
-/// Null, or a mapping, sequence or scalar with nothing in it.
-#[must_use]
-pub fn is_nil_or_empty(node: &Node) -> bool {
-    match &node.value {
-        Value::Mapping(m) => m.entries.is_empty(),
-        Value::Sequence(s) => s.is_empty(),
-        Value::Scalar(_) => node.is_null(),
-    }
-}
-
-/// A string that the original sets: quoted if its text would read as something else, so that a later text that comes
-/// without a type stays a string, too.
-#[must_use]
-pub fn string(text: &str) -> Node {
-    use crate::yaml::{Scalar, Style, Tag};
-    // The original asks go-yaml v2, which reads dates as strings.
-    let plain = matches!(super::scalar::resolve(text), Tag::Str | Tag::Timestamp);
-    let style = if plain { Style::Plain } else { Style::DoubleQuoted };
-    Node::from(Value::Scalar(Scalar { text: text.into(), tag: Tag::Str, style }))
-}
-
-/// A mapping of strings with keys as the original makes them.
-#[must_use]
-pub fn string_map_node(map: &StringMap) -> Node {
-    let entries = map.iter().map(|(k, v)| Entry { key: super::fieldspec::untagged_key(k), value: string(v) });
-    Node::from(Value::Mapping(Mapping { entries: entries.collect() }))
-}
-
-/// Sets a scalar that has no tag of its own: its type is what its text reads as, unless the field was quoted before.
-pub fn set_untyped(map: &mut Mapping, key: &str, text: &str) {
-    use crate::yaml::{Scalar, Style, Tag};
-    let style = match map.get(key).map(|n| &n.value) {
-        Some(Value::Scalar(s)) => s.style,
-        _ => Style::Plain,
-    };
-    let tag = if style == Style::Plain { super::scalar::resolve(text) } else { Tag::Str };
-    map.set(key, Node::from(Value::Scalar(Scalar { text: text.into(), tag, style })));
-}
-
 fn scalar_text(node: &Node) -> &str {
     node.text().unwrap_or("")
 }
@@ -457,17 +354,9 @@ fn meta_map(node: &Node, field: &str) -> StringMap {
 mod tests {
     use super::*;
 
-    fn object(name: &str) -> Resource {
-        let mut r = Resource::new(Node::mapping());
-        r.node.as_map_mut().unwrap().set("apiVersion", Node::str("v1"));
-        r.set_kind("ConfigMap");
-        r.set_name(name);
-        r
-    }
-
     #[test]
     fn former_names_are_remembered_oldest_first() {
-        let mut r = object("a");
+        let mut r = Resource::for_tests("a");
         r.store_previous_id();
         r.set_name("b");
         r.store_previous_id();
@@ -478,7 +367,7 @@ mod tests {
 
     #[test]
     fn a_patch_that_replaces_all_annotations_makes_the_build_forget() {
-        let mut r = object("a");
+        let mut r = Resource::for_tests("a");
         r.store_previous_id();
         r.edit(|r| {
             r.set_annotations(&StringMap::from([("x".into(), "y".into())]));
@@ -491,7 +380,7 @@ mod tests {
 
     #[test]
     fn a_patch_that_leaves_annotations_alone_changes_nothing() {
-        let mut r = object("a");
+        let mut r = Resource::for_tests("a");
         r.store_previous_id();
         r.edit(|r| {
             assert!(r.node.get("metadata").unwrap().get("annotations").is_some());
@@ -504,8 +393,8 @@ mod tests {
 
     #[test]
     fn lineage_is_equal_endings_and_lenient_lineage_accepts_none() {
-        let mut a = object("a");
-        let mut b = object("b");
+        let mut a = Resource::for_tests("a");
+        let mut b = Resource::for_tests("b");
         a.add_name_prefix("x-");
         assert!(a.same_lineage(&b, true));
         assert!(!a.same_lineage(&b, false));
