@@ -15,6 +15,7 @@
 //! | [`health`] | one object in, its readiness out | none |
 //! | [`source`] | folders, Git and chart repositories | files, network |
 //! | `cluster` | the only room that knows `kube` | network |
+//! | `backoff` | waiting before trying again | none |
 //! | `apply`, `ledger`, `sync` | executing plans, remembering them, the loop | all |
 //! | `cli`, `server` | the faces | all |
 //!
@@ -34,6 +35,8 @@ pub mod yaml;
 
 #[cfg(feature = "syncer")]
 pub mod apply;
+#[cfg(feature = "syncer")]
+pub mod backoff;
 #[cfg(feature = "syncer")]
 pub mod cluster;
 #[cfg(feature = "syncer")]

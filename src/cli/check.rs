@@ -1,4 +1,5 @@
-//! `retune check DIR`: is this repository right? Reads and renders everything, without a cluster.
+//! `retune check DIR`: is this repository right? Reads and renders everything, without a cluster; only charts that are locked and not in
+//! the cache are fetched.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,7 +11,6 @@ use super::ui::{Format, OutputArgs};
 use super::{CommandError, Exit, Ui};
 use crate::cloud::{Composed, Layers, Offline, Options, Problem, load, render_loaded, rules};
 use crate::files::FileTree;
-use crate::kustomize::Remote;
 
 /// Arguments of `retune check`.
 #[derive(Debug, clap::Args)]
@@ -18,7 +18,7 @@ use crate::kustomize::Remote;
 Reads retune.yaml, apps/*.yaml and rules/*.yaml, renders every app in every profile, holds every object against the rules, \
 and reports what is wrong with file, line and column. Nothing is applied and no cluster is asked; the network only for \
 remote bases that are pinned to a commit (never with --offline). Kinds that no CRD of the repository defines count as \
-namespaced.
+namespaced. Charts of repositories come from the cache or are fetched as retune.lock says (--offline: cache only).
 
 Examples:
   retune check .
@@ -34,6 +34,9 @@ pub(super) struct Args {
     profile: Vec<String>,
     #[command(flatten)]
     upstream: UpstreamArgs,
+    #[cfg(feature = "syncer")]
+    #[command(flatten)]
+    charts: super::charts::FolderChartArgs,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -58,7 +61,17 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
     let upstream = args.upstream.open()?;
     let remote = folder::remotes(args.upstream.offline);
     let layers = Layers { site: &tree, upstream: upstream.as_ref().map(|t| t as &dyn FileTree) };
-    let report = report(layers, remote.as_ref().map(folder::as_remote), &args.profile);
+    #[cfg(feature = "syncer")]
+    let store = args.charts.store(args.upstream.offline)?;
+    let options = Options {
+        #[cfg(feature = "syncer")]
+        charts: Some(&store),
+        seed: Some(folder::PREVIEW_SEED),
+        threads: folder::threads(),
+        remote: remote.as_ref().map(folder::as_remote),
+        ..Options::new(&Offline)
+    };
+    let report = report(layers, &args.profile, &options);
     if args.output.output == Format::Json {
         ui.json(&report)?;
     } else {
@@ -72,7 +85,7 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
     Ok(if report.problems.is_empty() { Exit::Success } else { Exit::Negative })
 }
 
-fn report(layers: Layers<'_>, remote: Option<&dyn Remote>, profiles: &[String]) -> Report {
+fn report(layers: Layers<'_>, profiles: &[String], options: &Options<'_>) -> Report {
     let mut report = Report::default();
     let composed = match Composed::new(layers) {
         Ok(composed) => composed,
@@ -87,14 +100,8 @@ fn report(layers: Layers<'_>, remote: Option<&dyn Remote>, profiles: &[String]) 
         Err(problems) => return Report { problems, ..report },
     };
     let profiles = if profiles.is_empty() { &repository.cloud.spec.profiles } else { profiles };
-    let options = Options {
-        seed: Some(folder::PREVIEW_SEED),
-        threads: folder::threads(),
-        remote,
-        ..Options::new(&Offline)
-    };
     for profile in profiles {
-        match render_loaded(&composed, &repository, profile, &options) {
+        match render_loaded(&composed, &repository, profile, options) {
             Ok(cloud) => {
                 report.problems.extend(rules::check(&cloud, &rules));
                 let objects = cloud.apps.iter().map(|a| a.objects.len() + a.hooks.len()).sum();

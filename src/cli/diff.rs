@@ -53,7 +53,9 @@ struct Output<'a> {
 }
 
 pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
-    let state_dir = live::state_dir(args.state_dir.clone(), &args.cloud.cloud)?.join("git-cli");
+    let state_dir = live::state_dir(args.state_dir.clone(), &args.cloud.cloud)?;
+    let charts = args.source.charts(&state_dir);
+    let state_dir = state_dir.join("git-cli");
     live::block_on(async {
         let client = args.cloud.connect.connect().await?;
         let cloud = &args.cloud.cloud;
@@ -90,6 +92,7 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
             state_dir,
             ca_file: args.source.ca_file.clone(),
             seed: Some(RenderSeed(seed)),
+            charts,
         };
         let made = preview(client, cloud, found.as_ref(), options).await.map_err(|error| match error {
             PreviewError::Api(error) => live::api(error),

@@ -25,7 +25,7 @@ pub(super) struct UpstreamArgs {
     /// A folder that stands for the upstream repository that retune.yaml names.
     #[arg(long, value_name = "DIR")]
     pub(super) upstream: Option<PathBuf>,
-    /// Refuse remote bases of kustomizations instead of fetching them.
+    /// Ask nobody: remote bases of kustomizations are refused, charts come from the cache or a folder.
     #[arg(long)]
     pub(super) offline: bool,
 }
@@ -77,6 +77,13 @@ pub(super) fn print(problems: &[Problem], dir: Option<&Path>, ui: &mut Ui) -> Re
         ui.line(&line)?;
     }
     Ok(())
+}
+
+/// Problems as one error.
+pub(super) fn failed(problems: &[Problem]) -> CommandError {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    CommandError::user(format!("the repository cannot be rendered\n  {}", lines.join("\n  ")))
+        .hint("`retune check` reports the same with its own exit code")
 }
 
 /// What random text is derived from in a preview; never in a cluster.

@@ -1,7 +1,7 @@
 //! `retune helm template`: the drop-in for Helm's command of that name, without child processes and without a cluster.
 //!
-//! Charts are read from disk as Helm reads them: symbolic links are followed wherever they lead. Chart references
-//! that need the network are refused; `retune lock` fetches charts.
+//! Charts are read from disk as Helm reads them: symbolic links are followed wherever they lead. `--repo`, `oci://` references and URLs of
+//! packages are fetched as Helm fetches them; names of `helm repo add` (`repo/chart`) are not known here.
 
 use std::fs;
 use std::io::Read as _;
@@ -31,10 +31,16 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example: retune helm template keystone ./charts/keystone -n openstack -f values.yaml"
+    disable_version_flag = true,
+    after_help = "\
+Examples:
+  retune helm template keystone ./charts/keystone -n openstack -f values.yaml
+  retune helm template keystone keystone --repo https://charts.example.org --version 2026.1.8
+  retune helm template keystone oci://registry.example.org/charts/keystone --version ^2026.1"
 )]
 struct Template {
-    /// The release's name and the chart, or the chart alone: a folder or a packaged chart (.tgz).
+    /// The release's name and the chart, or the chart alone: a folder, a packaged chart (.tgz), with --repo a name, an oci:// reference or a
+    /// package's URL.
     #[arg(required = true, num_args = 1..=2, value_names = ["NAME", "CHART"])]
     name_and_chart: Vec<String>,
     /// The release's namespace.
@@ -97,6 +103,77 @@ struct Template {
     /// Accepted as in Helm: template never installs CRDs.
     #[arg(long)]
     skip_crds: bool,
+    #[cfg(feature = "syncer")]
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// Charts from elsewhere.
+#[cfg(feature = "syncer")]
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Charts from repositories")]
+struct Remote {
+    /// The URL of the chart's repository.
+    #[arg(long, value_name = "URL")]
+    repo: Option<String>,
+    /// The chart's version, or a range. If left out: the newest release.
+    #[arg(long, default_value = "", value_name = "VERSION", hide_default_value = true)]
+    version: String,
+    /// The user's name.
+    #[arg(long, value_name = "NAME")]
+    username: Option<String>,
+    /// The password.
+    #[arg(long, value_name = "WORD", requires = "username")]
+    password: Option<String>,
+    /// Send the credentials to other hosts that the repository's index names, too.
+    #[arg(long)]
+    pass_credentials: bool,
+    /// Speak to an OCI registry without TLS.
+    #[arg(long)]
+    plain_http: bool,
+    /// A PEM file of certificates to trust besides the system's.
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// Helm's repositories.yaml, for credentials by URL.
+    #[arg(long, value_name = "FILE", env = "HELM_REPOSITORY_CONFIG")]
+    repository_config: Option<PathBuf>,
+    /// Helm's registry/config.json.
+    #[arg(long, value_name = "FILE", env = "HELM_REGISTRY_CONFIG")]
+    registry_config: Option<PathBuf>,
+}
+
+#[cfg(feature = "syncer")]
+impl Remote {
+    /// The package, if the reference is not a local path.
+    fn pull(&self, reference: &str) -> Result<Option<Vec<u8>>, CommandError> {
+        use crate::source::charts::{Settings, Store};
+        use crate::source::git::Credentials;
+        let is_url = ["oci://", "https://", "http://"].iter().any(|s| reference.starts_with(s));
+        if self.repo.is_none() && !is_url {
+            return Ok(None);
+        }
+        let store = Store::new(Settings {
+            cache_dir: super::charts::cache_dir(None)?,
+            repository_config: self.repository_config.clone(),
+            registry_config: self.registry_config.clone(),
+            ca_file: self.ca_file.clone(),
+            ..Settings::default()
+        })
+        .map_err(super::charts::failed)?;
+        let password = self.password.as_deref().unwrap_or_default();
+        let credentials = self.username.as_deref().map(|user| Credentials::basic(user, password));
+        let package = store
+            .pull(
+                self.repo.as_deref(),
+                reference,
+                self.version.trim(),
+                credentials,
+                self.plain_http,
+                self.pass_credentials,
+            )
+            .map_err(super::charts::failed)?;
+        Ok(Some(package.bytes))
+    }
 }
 
 pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
@@ -125,7 +202,11 @@ fn template(args: Template, ui: &mut Ui) -> Result<Exit, CommandError> {
         [] => return Err(CommandError::cli("name a chart")),
     };
     let chart_path = chart.trim().to_owned();
-    if !Path::new(&chart_path).exists() {
+    #[cfg(feature = "syncer")]
+    let pulled = args.remote.pull(&chart_path)?;
+    #[cfg(not(feature = "syncer"))]
+    let pulled: Option<Vec<u8>> = None;
+    if pulled.is_none() && !Path::new(&chart_path).exists() {
         return Err(remote(&chart_path));
     }
     let flags = ValueFlags {
@@ -138,7 +219,11 @@ fn template(args: Template, ui: &mut Ui) -> Result<Exit, CommandError> {
     };
     let read = |path: &str| text(path).map_err(|e| e.error.to_string());
     let values = flags.merge(&read).map_err(CommandError::user)?;
-    let chart = load(&chart_path)?;
+    let chart = match pulled {
+        Some(bytes) => Chart::load_archive(&bytes)
+            .map_err(|e| CommandError::user(format!("{chart_path}: the package: {e}")))?,
+        None => load(&chart_path)?,
+    };
     let kube_version = match &args.kube_version {
         Some(text) => KubeVersion::parse(text).map_err(CommandError::user)?,
         None => KubeVersion::default(),
@@ -189,7 +274,7 @@ fn load(path: &str) -> Result<Chart, CommandError> {
 }
 
 fn remote(reference: &str) -> CommandError {
-    let hint = "name a chart's folder or a .tgz file; charts of repositories are fetched by `retune lock`";
+    let hint = "name a chart's folder or a .tgz file, give --repo URL, or write oci://...";
     if reference.contains("://") {
         return CommandError::user(format!("{reference}: charts are not fetched by this command")).hint(hint);
     }

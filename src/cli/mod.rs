@@ -26,6 +26,8 @@ pub mod ui;
 
 #[cfg(feature = "syncer")]
 mod approve;
+#[cfg(feature = "syncer")]
+mod charts;
 mod check;
 mod completions;
 #[cfg(feature = "syncer")]
@@ -40,6 +42,8 @@ mod install;
 mod kustomize;
 #[cfg(feature = "syncer")]
 mod live;
+#[cfg(feature = "syncer")]
+mod lock;
 mod render;
 #[cfg(feature = "syncer")]
 mod resume;
@@ -114,8 +118,11 @@ enum Command {
     /// Install retune's CRDs and roles in a cluster.
     #[cfg(feature = "syncer")]
     Install(install::Args),
-    /// Check a repository, offline.
+    /// Check a repository, without a cluster.
     Check(check::Args),
+    /// Write retune.lock: the versions and digests of all charts that come from repositories.
+    #[cfg(feature = "syncer")]
+    Lock(lock::Args),
     /// Print what a repository means, as manifests.
     Render(render::Args),
     /// Print the JSON Schema of a configuration file.
@@ -152,6 +159,8 @@ impl Command {
             #[cfg(feature = "syncer")]
             Self::Install(args) => install::run(args, ui),
             Self::Check(args) => check::run(args, ui),
+            #[cfg(feature = "syncer")]
+            Self::Lock(args) => lock::run(args, ui),
             Self::Kustomize(args) => kustomize::run(args, ui),
             Self::Render(args) => render::run(args, ui),
             Self::Schema(args) => schema::run(args, ui),

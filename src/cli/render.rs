@@ -37,6 +37,9 @@ pub(super) struct Args {
     rev: Option<String>,
     #[command(flatten)]
     upstream: UpstreamArgs,
+    #[cfg(feature = "syncer")]
+    #[command(flatten)]
+    charts: super::charts::FolderChartArgs,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -48,7 +51,11 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
     };
     let upstream = args.upstream.open()?;
     let remote = folder::remotes(args.upstream.offline);
+    #[cfg(feature = "syncer")]
+    let store = args.charts.store(args.upstream.offline)?;
     let options = Options {
+        #[cfg(feature = "syncer")]
+        charts: Some(&store),
         remote: remote.as_ref().map(folder::as_remote),
         seed: Some(folder::PREVIEW_SEED),
         threads: folder::threads(),
@@ -57,13 +64,7 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
     };
     let cloud = match render(&*tree, &args.profile, &options) {
         Ok(cloud) => cloud,
-        Err(problems) => {
-            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            let message = format!("the repository cannot be rendered\n  {}", lines.join("\n  "));
-            return Err(
-                CommandError::user(message).hint("`retune check` reports the same with its own exit code")
-            );
-        }
+        Err(problems) => return Err(folder::failed(&problems)),
     };
     let apps = choose(&cloud, &args.app)?;
     match args.output.output {

@@ -1,10 +1,12 @@
 //! `retune run`: the syncer.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use super::charts::ChartArgs;
 use super::live::{self, CloudArgs};
 use super::{CommandError, Exit, Ui};
 use crate::cluster::crd::SourceSpec;
+use crate::source::charts;
 use crate::sync::engine::Ended;
 use crate::sync::start::{self, SyncerOptions};
 
@@ -23,12 +25,19 @@ pub(super) struct SourceArgs {
     /// The profile: base, aio, ... [default: the CloudSync's, else base]
     #[arg(long, value_name = "NAME", help_heading = "Source")]
     pub(super) profile: Option<String>,
-    /// A PEM file of certificates to trust for https remotes, besides the system's.
+    /// A PEM file of certificates to trust for https remotes and chart repositories, besides the system's.
     #[arg(long, value_name = "FILE", help_heading = "Source")]
     pub(super) ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    charts: ChartArgs,
 }
 
 impl SourceArgs {
+    /// How charts are got; packages are kept in the state folder.
+    pub(super) fn charts(&self, state_dir: &Path) -> charts::Settings {
+        self.charts.settings(state_dir.join("charts"), self.ca_file.clone(), false)
+    }
+
     /// As the `CloudSync` has it. Local paths are made absolute: the syncer may be restarted elsewhere.
     pub(super) fn spec(&self) -> Option<SourceSpec> {
         let repo = self.repo.clone()?;
@@ -87,9 +96,11 @@ pub(super) fn run(args: Args, _ui: &mut Ui) -> Result<Exit, CommandError> {
     {
         return Err(CommandError::cli(format!("--interval {interval}: not a time such as 30s, 5m or 1h")));
     }
+    let state_dir = live::state_dir(args.state_dir, &args.cloud.cloud)?;
     let options = SyncerOptions {
         connect: args.cloud.connect.options(),
-        state_dir: live::state_dir(args.state_dir, &args.cloud.cloud)?,
+        charts: args.source.charts(&state_dir),
+        state_dir,
         source: args.source.spec(),
         profile: args.source.profile.clone(),
         ca_file: args.source.ca_file.clone(),

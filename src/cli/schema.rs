@@ -28,6 +28,8 @@ enum Kind {
     ChartVersions,
     /// rules/<name>.yaml
     Rules,
+    /// retune.lock
+    ChartLock,
 }
 
 pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
@@ -36,6 +38,7 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
         Kind::App => schema::app(),
         Kind::ChartVersions => schema::chart_versions(),
         Kind::Rules => schema::rules(),
+        Kind::ChartLock => schema::chart_lock(),
     };
     ui.line(&normal::pretty(schema))?;
     Ok(Exit::Success)

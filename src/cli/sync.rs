@@ -49,9 +49,11 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
         return ask(&args, &leader, timeout, ui);
     }
     init_logs(LogFormat::Text);
+    let state_dir = live::state_dir(args.state_dir, &cloud)?;
     let ended = run_syncer(SyncerOptions {
         connect: args.cloud.connect.options(),
-        state_dir: live::state_dir(args.state_dir, &cloud)?,
+        charts: args.source.charts(&state_dir),
+        state_dir,
         source: args.source.spec(),
         profile: args.source.profile.clone(),
         ca_file: args.source.ca_file.clone(),

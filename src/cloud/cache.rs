@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::object::{Digest, Object};
 use super::record::{LayerReads, Trees};
+use super::remote::ChartReads;
 use super::rendered::Hook;
 use super::scope::{CrdScopes, Scopes};
 
@@ -19,6 +20,8 @@ pub(super) type ScopeAnswers = BTreeMap<(String, String), Option<bool>>;
 pub(super) struct AppRender {
     pub(super) inputs: Digest,
     pub(super) reads: LayerReads,
+    /// The charts that it got from repositories.
+    pub(super) charts: ChartReads,
     /// The commit's time, if it may have been used.
     pub(super) time: Option<i64>,
     pub(super) asked: ScopeAnswers,
@@ -53,20 +56,29 @@ impl Cache {
         inputs: &Digest,
         trees: &Trees<'_>,
         time: i64,
+        charts_hold: impl Fn(&ChartReads) -> bool,
     ) -> Option<Arc<AppRender>> {
         let known = {
             let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
             entries.get(&(app.to_owned(), profile.to_owned()))?.clone()
         };
         known.into_iter().rev().find(|entry| {
-            entry.inputs == *inputs && entry.time.is_none_or(|t| t == time) && entry.reads.hold_in(trees)
+            entry.inputs == *inputs
+                && entry.time.is_none_or(|t| t == time)
+                && charts_hold(&entry.charts)
+                && entry.reads.hold_in(trees)
         })
     }
 
     pub(super) fn put(&self, app: &str, profile: &str, render: &Arc<AppRender>) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let known = entries.entry((app.to_owned(), profile.to_owned())).or_default();
-        known.retain(|e| e.inputs != render.inputs || e.reads != render.reads || e.time != render.time);
+        known.retain(|e| {
+            e.inputs != render.inputs
+                || e.reads != render.reads
+                || e.charts != render.charts
+                || e.time != render.time
+        });
         known.push(Arc::clone(render));
         if known.len() > KEPT {
             known.remove(0);

@@ -3,7 +3,9 @@
 //! Value layers, lowest first: the chart's defaults, `helm-configs/<app>/*.yaml`, `helm-configs/global_overrides/*.yaml`, the site
 //! repository's `helm-configs/<app>/*.yaml` if there are two repositories, `spec.values.files`, `spec.values.inline`. Maps merge, lists
 //! replace, `null` deletes a default. `.Release.IsInstall` is true and `.Release.Revision` 1 in every render, `now` is the commit's time
-//! (DESIGN §9).
+//! (DESIGN §9). Charts of repositories come through [`super::remote`].
+
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -11,11 +13,13 @@ use super::load::tree_problem;
 use super::manifests::{self, Document};
 use super::object::Origin;
 use super::problem::{Problem, ProblemKind};
+use super::remote::ChartError;
 use super::rendered::{HookDeletePolicy, HookEvent, HookMeta};
 use super::sources::Context;
 use super::volatile;
 use crate::files::{EntryKind, FileTree, clean};
-use crate::helm::{self, Chart, KubeVersion, Randomness, Release, ReleaseOptions, values};
+use crate::helm::{self, Chart, KubeVersion, Randomness, Release, ReleaseOptions, repository, values};
+use crate::template::semver;
 
 /// Values for every chart.
 const GLOBAL: &str = "helm-configs/global_overrides";
@@ -32,10 +36,8 @@ pub(super) fn render(context: &Context<'_>) -> Result<Output, Vec<Problem>> {
     let one = |problem: Problem| vec![problem];
     let spec = &context.app.app.spec;
     let name = &context.app.app.metadata.name;
-    let path = locate(context).map_err(one)?;
+    let (chart, path) = load(context).map_err(one)?;
     let failed = |e: &helm::Error| one(chart_problem(context, &path, e));
-    let chart = Chart::load_and_vendor(context.tree, &path).map_err(|e| failed(&e))?;
-    pinned(context, &chart, &path).map_err(one)?;
     let values = merged_values(context)?;
     let Some(namespace) = &spec.namespace else {
         let message = "spec.namespace is missing; a chart's release needs one";
@@ -66,8 +68,103 @@ pub(super) fn render(context: &Context<'_>) -> Result<Output, Vec<Problem>> {
     Ok(Output { release, asks_time: asks.time })
 }
 
-/// The chart's folder or archive in the tree.
-fn locate(context: &Context<'_>) -> Result<String, Problem> {
+/// Where an app's chart is.
+enum Place<'a> {
+    /// A folder or archive of the tree.
+    Tree(String),
+    /// A chart repository: its name or URL, the chart's name, the version.
+    Repository(&'a str, &'a str, &'a str),
+}
+
+/// The chart, and what messages call it.
+fn load(context: &Context<'_>) -> Result<(Arc<Chart>, String), Problem> {
+    match locate(context)? {
+        Place::Tree(path) => {
+            let mut chart =
+                Chart::load_and_vendor(context.tree, &path).map_err(|e| chart_problem(context, &path, &e))?;
+            pinned(context, &chart, &path)?;
+            add_dependencies(context, &mut chart, &path)?;
+            Ok((Arc::new(chart), path))
+        }
+        Place::Repository(repository, name, version) => {
+            let fetched = context
+                .remotes
+                .fetch(repository, name, version)
+                .map_err(|e| remote_problem(context, "repository", &e))?;
+            let label = format!("{name} {} of {repository}", fetched.chart.version());
+            Ok((fetched.chart, label))
+        }
+    }
+}
+
+fn remote_problem(context: &Context<'_>, field: &str, error: &ChartError) -> Problem {
+    let problem = context.app.problem(error.problem_kind(), &["spec", "chart", field], error.message.clone());
+    match &error.hint {
+        Some(hint) => problem.hint(hint.clone()),
+        None => problem,
+    }
+}
+
+/// Adds what Chart.yaml takes from repositories and `charts/` lacks, in the versions that Chart.lock pins if there is one, as
+/// `helm dependency build` does.
+fn add_dependencies(context: &Context<'_>, chart: &mut Chart, path: &str) -> Result<(), Problem> {
+    let missing = chart.missing_dependencies();
+    let wanted: Vec<_> = chart
+        .metadata
+        .dependencies
+        .iter()
+        .flatten()
+        .filter(|d| {
+            missing.contains(&d.name) && !d.repository.is_empty() && !d.repository.starts_with("file://")
+        })
+        .cloned()
+        .collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let file = if chart.metadata.api_version == "v1" { "requirements.lock" } else { "Chart.lock" };
+    let file = format!("{path}/{file}");
+    let wrong = |message: String| Problem::new(ProblemKind::Chart, &file, message);
+    let locked = match context.tree.kind(&file).map_err(|e| tree_problem(&file, &e))? {
+        Some(EntryKind::File) => {
+            let bytes = context.tree.read(&file).map_err(|e| tree_problem(&file, &e))?;
+            Some(repository::read_chart_lock(&bytes).map_err(wrong)?)
+        }
+        _ => None,
+    };
+    for dependency in wanted {
+        let version = match &locked {
+            None => dependency.version.clone(),
+            Some(locked) => {
+                let same = |l: &&helm::metadata::Dependency| {
+                    l.name == dependency.name
+                        && l.repository == dependency.repository
+                        && semver::is_compatible(&dependency.version, &l.version)
+                };
+                match locked.iter().find(same) {
+                    Some(found) => found.version.clone(),
+                    None => {
+                        let message = format!(
+                            "out of sync with Chart.yaml: no version of {} in the range {:?} from {}",
+                            dependency.name, dependency.version, dependency.repository
+                        );
+                        return Err(wrong(message).hint("run `helm dependency update` and commit the file"));
+                    }
+                }
+            }
+        };
+        let fetched =
+            context.remotes.fetch(&dependency.repository, &dependency.name, &version).map_err(|e| {
+                let mut problem = remote_problem(context, "path", &e);
+                problem.message = format!("dependency of {path}: {}", problem.message);
+                problem
+            })?;
+        chart.dependencies.push((*fetched.chart).clone());
+    }
+    Ok(())
+}
+
+fn locate<'a>(context: &'a Context<'_>) -> Result<Place<'a>, Problem> {
     let Some(chart) = &context.app.app.spec.chart else {
         return Err(context.app.problem(ProblemKind::MissingField, &["spec"], "the app has no chart"));
     };
@@ -84,29 +181,28 @@ fn locate(context: &Context<'_>) -> Result<String, Problem> {
         (None, None) => Err(problem(
             "name",
             ProblemKind::MissingField,
-            "spec.chart needs path (a folder or archive of this repository) or repository (a URL)".to_owned(),
+            "spec.chart needs path (a folder or archive of this repository) or repository (a name of spec.chartRepositories or a URL)"
+                .to_owned(),
         )),
         (Some(path), None) => {
             let found = clean(path).filter(|p| !p.is_empty());
             match found {
-                Some(found) if exists(&found)? => Ok(found),
+                Some(found) if exists(&found)? => Ok(Place::Tree(found)),
                 _ => Err(problem("path", ProblemKind::File, format!("spec.chart.path: there is no {path}"))),
             }
         }
         (None, Some(repository)) => {
             let name = chart.name.as_ref().unwrap_or(&context.app.app.metadata.name);
-            let mapped = context.repository.cloud.spec.chart_sources.get(repository);
-            let Some(folder) = mapped.filter(|m| !m.contains("://")) else {
-                let message = format!(
-                    "spec.chart.repository: fetching charts from {} is not supported by this version of retune",
-                    mapped.unwrap_or(repository)
-                );
-                let hint = format!(
-                    "put the chart into the repository and map {repository:?} to its folder in spec.chartSources of retune.yaml"
-                );
-                return Err(problem("repository", ProblemKind::Unsupported, message).hint(hint));
-            };
+            let wrong = |e: ChartError| remote_problem(context, "repository", &e);
             let version = version(context);
+            let Some(folder) = context.remotes.folder(repository).map_err(wrong)? else {
+                let Some(version) = version else {
+                    let message = format!("no version of the chart {name} is pinned");
+                    return Err(problem("repository", ProblemKind::MissingField, message)
+                        .hint(format!("set spec.chart.version, or charts.{name} in helm-chart-versions.yaml")));
+                };
+                return Ok(Place::Repository(repository, name, version));
+            };
             let folder = clean(folder).unwrap_or_default();
             let mut candidates = vec![format!("{folder}/{name}")];
             if let Some(version) = version {
@@ -115,7 +211,7 @@ fn locate(context: &Context<'_>) -> Result<String, Problem> {
             }
             for candidate in &candidates {
                 if exists(candidate)? {
-                    return Ok(candidate.clone());
+                    return Ok(Place::Tree(candidate.clone()));
                 }
             }
             let message = format!(
@@ -135,8 +231,13 @@ fn version<'a>(context: &'a Context<'_>) -> Option<&'a String> {
 }
 
 fn pinned(context: &Context<'_>, chart: &Chart, path: &str) -> Result<(), Problem> {
+    // A range is for charts of repositories; where a folder stands for one, its chart must be in the range.
+    let fits = |wanted: &str| {
+        wanted == chart.version()
+            || !repository::is_version(wanted) && semver::is_compatible(wanted, chart.version())
+    };
     match version(context) {
-        Some(wanted) if wanted != chart.version() => {
+        Some(wanted) if !fits(wanted) => {
             let message = format!(
                 "version {wanted} is pinned, but the chart at {path} has version {}",
                 chart.version()

@@ -1,4 +1,4 @@
-//! Reads `retune.yaml`, `apps/*.yaml` and `helm-chart-versions.yaml`, and tells everything that is wrong with them at once.
+//! Reads `retune.yaml`, `apps/*.yaml`, `helm-chart-versions.yaml` and `retune.lock`, and tells everything that is wrong with them at once.
 //!
 //! Files are read by the reader that Helm and kustomize use for their configuration (go-yaml v2) and checked against the
 //! published schemas; values inside of them are therefore read exactly as Helm reads a values file.
@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::graph::{self, GraphError};
 use super::layers::{Overlay, SubTree};
+use super::lock::{ChartLock, LOCK_FILE, Lock};
 use super::problem::{Problem, ProblemKind, nearest};
 use super::spec::{App, ChartVersions, Cloud, Upstream};
 use super::{schema, walk};
@@ -38,6 +39,8 @@ pub struct Repository {
     pub apps: BTreeMap<String, LoadedApp>,
     /// Chart versions by chart name.
     pub chart_versions: BTreeMap<String, String>,
+    /// `retune.lock`, the upstream's entries included.
+    pub lock: Lock,
     cloud_node: Node,
 }
 
@@ -201,7 +204,15 @@ pub fn load(composed: &Composed<'_>) -> Result<Repository, Vec<Problem>> {
             }
         }
     }
-    let repository = cloud.map(|(cloud, cloud_node)| Repository { cloud, apps, chart_versions, cloud_node });
+    let mut lock = Lock::default();
+    for layer in [Some(composed.lower()), composed.upper()].into_iter().flatten() {
+        match read_lock(layer) {
+            Ok(found) => lock.extend(found),
+            Err(found) => problems.extend(found),
+        }
+    }
+    let repository =
+        cloud.map(|(cloud, cloud_node)| Repository { cloud, apps, chart_versions, lock, cloud_node });
     if let Some(repository) = &repository {
         repository.check_names(&broken, &mut problems);
     }
@@ -213,6 +224,17 @@ pub fn load(composed: &Composed<'_>) -> Result<Repository, Vec<Problem>> {
             Err(problems)
         }
     }
+}
+
+/// Reads `retune.lock` of one layer; without the file nothing is locked.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn read_lock(layer: &dyn FileTree) -> Result<Lock, Vec<Problem>> {
+    if matches!(layer.kind(LOCK_FILE), Ok(None)) {
+        return Ok(Lock::default());
+    }
+    Lock::of_file(read::<ChartLock>(layer, LOCK_FILE, schema::chart_lock())?.0)
 }
 
 fn read_cloud(tree: &dyn FileTree) -> Result<(Cloud, Node), Vec<Problem>> {

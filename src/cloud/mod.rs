@@ -10,6 +10,7 @@
 //! | [`mod@load`], [`schema`], [`graph`], [`layers`] | reading and checking the configuration, both repositories as one tree |
 //! | [`mod@render`], [`rendered`], [`cache`] | one revision's render, what it gives, what is reused |
 //! | [`rules`] | the platform's own rules, as data |
+//! | [`lock`], [`remote`] | `retune.lock`; charts that are not in the repository, and who gives them |
 //! | [`problem`] | what is wrong, where, and what to do |
 
 pub mod cache;
@@ -18,10 +19,12 @@ pub mod graph;
 pub mod inflation;
 pub mod layers;
 pub mod load;
+pub mod lock;
 pub mod normal;
 pub mod object;
 mod pinned;
 pub mod problem;
+pub mod remote;
 pub mod render;
 pub mod rendered;
 pub mod rules;
@@ -39,9 +42,11 @@ mod walk;
 
 pub use cache::Cache;
 pub use load::{Composed, Layers, Repository, load, upstream_of};
+pub use lock::{ChartRef, Lock, Locked};
 pub use normal::NormalError;
 pub use object::{Digest, Interner, Object, ObjectId, Origin};
 pub use problem::{Problem, ProblemKind, RenderError, Severity};
+pub use remote::{ChartError, ChartErrorKind, ChartRequest, Charts, FetchedChart};
 pub use render::{Options, render, render_loaded};
 pub use rendered::{AppState, Hook, HookDeletePolicy, HookEvent, Policy, RenderedApp, RenderedCloud};
 pub use scope::{CrdScopes, Offline, Scopes};

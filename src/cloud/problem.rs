@@ -28,6 +28,10 @@ pub enum ProblemKind {
     Kustomize,
     /// The chart does not render.
     Chart,
+    /// A chart is not in `retune.lock`, or its bytes are others than the locked ones.
+    Lock,
+    /// A chart's repository does not answer now; trying again may help.
+    Unreachable,
     /// A rendered document is not a Kubernetes object.
     Object,
     /// An object breaks a rule of `rules/`.

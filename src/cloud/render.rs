@@ -17,6 +17,7 @@ use super::normal::Head;
 use super::object::{Digest, Interner, Object, ObjectId, Origin, split_api_version};
 use super::problem::{Problem, ProblemKind, RenderError, Severity};
 use super::record::{LayerReads, Recorder, Trees};
+use super::remote::{ChartReads, Charts, Remotes};
 use super::rendered::{AppState, HookMeta, Policy, RenderedApp, RenderedCloud, app_digest};
 use super::scope::{CrdScopes, Scopes, built_in};
 use super::sources::{self, Rendered};
@@ -47,13 +48,24 @@ pub struct Options<'a> {
     pub seed: Option<[u8; 32]>,
     /// What reaches remote bases of kustomizations; they have to be pinned to a commit. Without it they are refused.
     pub remote: Option<&'a dyn kustomize::Remote>,
+    /// Who gets charts of repositories. Without it such a chart is refused.
+    pub charts: Option<&'a dyn Charts>,
 }
 
 impl<'a> Options<'a> {
     /// One app at a time, without cache and upstream.
     #[must_use]
     pub fn new(scopes: &'a dyn Scopes) -> Self {
-        Self { scopes, cache: None, upstream: None, threads: 1, time: 0, seed: None, remote: None }
+        Self {
+            scopes,
+            cache: None,
+            upstream: None,
+            threads: 1,
+            time: 0,
+            seed: None,
+            remote: None,
+            charts: None,
+        }
     }
 }
 
@@ -216,6 +228,7 @@ enum Slot {
 struct Raw {
     inputs: Digest,
     reads: LayerReads,
+    charts: ChartReads,
     /// The commit's time, if it may have been used.
     time: Option<i64>,
     crds: CrdScopes,
@@ -254,10 +267,12 @@ impl Job<'_> {
     fn first_stage(&self, app: &LoadedApp) -> Result<Stage, Vec<Problem>> {
         let inputs = self.inputs(app);
         let name = &app.app.metadata.name;
+        let charts_hold = |reads: &ChartReads| Remotes::hold(self.options.charts, self.repository, reads);
+        let time = self.options.time;
         if let Some(known) = self
             .options
             .cache
-            .and_then(|c| c.find(name, self.profile, &inputs, &self.trees(), self.options.time))
+            .and_then(|c| c.find(name, self.profile, &inputs, &self.trees(), time, charts_hold))
         {
             return Ok(Stage::Known(known));
         }
@@ -274,7 +289,7 @@ impl Job<'_> {
             "version": env!("CARGO_PKG_VERSION"),
             "namespace": spec.namespace, "chart": spec.chart, "kustomize": spec.kustomize,
             "manifests": spec.manifests, "values": spec.values,
-            "chartSources": cloud.chart_sources, "capabilities": cloud.capabilities,
+            "chartSources": cloud.chart_sources, "chartRepositories": cloud.chart_repositories, "capabilities": cloud.capabilities,
             "chartVersions": spec.chart.as_ref().map(|_| &self.repository.chart_versions),
             "upstream": cloud.upstream,
             "seed": self.options.seed.map(|seed| Digest::of(&seed)),
@@ -287,6 +302,7 @@ impl Job<'_> {
         let trees = self.trees();
         let (tree, lower) = (Recorder::new(trees.tree), Recorder::new(trees.lower));
         let upper = trees.upper.map(Recorder::new);
+        let remotes = Remotes::new(self.options.charts, self.repository);
         let source = sources::Context {
             tree: &tree,
             lower: &lower,
@@ -297,6 +313,7 @@ impl Job<'_> {
             repository: self.repository,
             profile: self.profile,
             app,
+            remotes: &remotes,
         };
         let Rendered { documents, asks_time } = sources::render(&source)
             .map_err(|found| found.into_iter().map(|p| p.of_app(name)).collect::<Vec<_>>())?;
@@ -307,6 +324,7 @@ impl Job<'_> {
                 lower: lower.finish(),
                 upper: upper.map(Recorder::finish),
             },
+            charts: remotes.finish(),
             time: asks_time.then_some(self.options.time),
             crds: CrdScopes::default(),
             slots: Vec::with_capacity(documents.len()),
@@ -339,7 +357,7 @@ impl Job<'_> {
                 raw.expect("each stage is taken once")
             }
         };
-        let Raw { inputs, reads, time, crds, slots } = raw;
+        let Raw { inputs, reads, charts, time, crds, slots } = raw;
         let (mut names, mut problems) = (Interner::default(), Vec::new());
         let mut asked = ScopeAnswers::new();
         let (mut objects, mut hooks) = (Vec::with_capacity(slots.len()), Vec::new());
@@ -368,7 +386,7 @@ impl Job<'_> {
             return Err(problems);
         }
         let digest = app_digest(&objects, &hooks);
-        let render = Arc::new(AppRender { inputs, reads, time, asked, crds, objects, hooks, digest });
+        let render = Arc::new(AppRender { inputs, reads, charts, time, asked, crds, objects, hooks, digest });
         if let Some(cache) = self.options.cache {
             cache.put(&app.app.metadata.name, self.profile, &render);
         }

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use super::lock::ChartLock;
 use super::rules::spec::RuleFile;
 use super::spec::{App, ChartVersions, Cloud};
 
@@ -29,6 +30,12 @@ pub fn chart_versions() -> &'static Value {
 pub fn rules() -> &'static Value {
     static SCHEMA: OnceLock<Value> = OnceLock::new();
     SCHEMA.get_or_init(|| schemars::schema_for!(RuleFile).to_value())
+}
+
+/// The schema of `retune.lock`.
+pub fn chart_lock() -> &'static Value {
+    static SCHEMA: OnceLock<Value> = OnceLock::new();
+    SCHEMA.get_or_init(|| schemars::schema_for!(ChartLock).to_value())
 }
 
 #[cfg(test)]
@@ -75,7 +82,7 @@ mod tests {
 
     #[test]
     fn the_schemas_use_no_keyword_that_the_loader_does_not_check() {
-        for schema in [cloud(), app(), chart_versions(), rules()] {
+        for schema in [cloud(), app(), chart_versions(), rules(), chart_lock()] {
             let mut unknown = Vec::new();
             keywords(schema, &mut unknown);
             assert_eq!(unknown, Vec::<String>::new());

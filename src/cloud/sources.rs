@@ -9,6 +9,7 @@ use super::manifests::{self, Document};
 use super::object::Origin;
 use super::pinned::Pinned;
 use super::problem::{Problem, ProblemKind};
+use super::remote::Remotes;
 use super::volatile::Inflate;
 use crate::files::{EntryKind, FileTree, clean};
 use crate::{kustomize, yaml};
@@ -30,6 +31,8 @@ pub(super) struct Context<'a> {
     pub(super) repository: &'a Repository,
     pub(super) profile: &'a str,
     pub(super) app: &'a LoadedApp,
+    /// Charts that are not in the repository.
+    pub(super) remotes: &'a Remotes<'a>,
 }
 
 /// What came out.

@@ -24,6 +24,9 @@ pub const NAME_PATTERN: &str = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$";
 /// A commit: never an abbreviation or a branch.
 pub const COMMIT_PATTERN: &str = r"^[0-9a-f]{40}$";
 
+/// A chart repository's URL.
+pub const CHART_REPOSITORY_PATTERN: &str = r"^(https?|oci)://.";
+
 /// A JSON pointer to something inside of an object.
 pub const POINTER_PATTERN: &str = r"^/";
 
@@ -93,7 +96,10 @@ pub struct CloudSpec {
     /// The repository that this one completes: its apps, kustomizations and values are the lower layer, files of this one replace or join them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<Upstream>,
-    /// Replacements for chart repositories, by their URL: a folder of the repository or another URL (air-gapped sites, tests).
+    /// Chart repositories by a name that apps may use instead of the URL.
+    #[serde(default)]
+    pub chart_repositories: BTreeMap<String, ChartRepository>,
+    /// Replacements for chart repositories, by their name or URL: a folder of this repository or another URL (air-gapped sites, tests).
     #[serde(default)]
     pub chart_sources: BTreeMap<String, String>,
     /// What charts are told about the cluster. Declared, so that the same commit renders the same bytes on any cluster.
@@ -109,6 +115,7 @@ impl Default for CloudSpec {
             disable: Vec::new(),
             defaults: Defaults::default(),
             upstream: None,
+            chart_repositories: BTreeMap::new(),
             chart_sources: BTreeMap::new(),
             capabilities: Capabilities::default(),
         }
@@ -117,6 +124,18 @@ impl Default for CloudSpec {
 
 fn default_profiles() -> Vec<String> {
     vec!["base".to_owned(), "aio".to_owned()]
+}
+
+/// A chart repository. Credentials and certificates are given to the command, never written here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ChartRepository {
+    /// An HTTP chart repository (https://...) or an OCI registry (oci://...).
+    #[schemars(regex(pattern = CHART_REPOSITORY_PATTERN))]
+    pub url: String,
+    /// Whether an OCI registry is spoken to without TLS.
+    #[serde(default)]
+    pub plain_http: bool,
 }
 
 /// The upstream repository of a site repository.
@@ -247,10 +266,10 @@ pub struct Chart {
     /// The chart's folder or archive in this repository or a submodule. One of `path` and `repository`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// An HTTP chart repository (https://...) or an OCI registry (oci://...).
+    /// A name of spec.chartRepositories in retune.yaml, an HTTP chart repository (https://...) or an OCI registry (oci://...).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repository: Option<String>,
-    /// The chart's version. If left out: its entry in helm-chart-versions.yaml.
+    /// The chart's version, or a range for a chart of a repository. If left out: its entry in helm-chart-versions.yaml.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// The release name. If left out: the app's name.

@@ -204,7 +204,7 @@ impl Maintainer {
 }
 
 impl Dependency {
-    fn decode(node: &Node) -> Result<Self, String> {
+    pub(super) fn decode(node: &Node) -> Result<Self, String> {
         if node.is_null() {
             return Err("validation: dependencies must not contain empty or null nodes".into());
         }

@@ -2,7 +2,7 @@
 //!
 //! To read in this order: [`chart`] and `load` (a chart from a folder or archive), [`values`] and [`strvals`] (what
 //! users set), `instance` and `coalesce` (what each chart's templates see), `engine` (running the templates),
-//! [`manifest`] (documents, hooks, order), [`render()`] (all of it). Follows Helm v4.3.1 byte for byte:
+//! [`manifest`] (documents, hooks, order), [`render()`] (all of it); beside them [`repository`] (indexes and tags of chart repositories). Follows Helm v4.3.1 byte for byte:
 //! <https://github.com/helm/helm/tree/v4.3.1>. `docs/helm.md` lists every feature and deviation.
 
 mod archive;
@@ -23,6 +23,7 @@ pub mod metadata;
 mod objects;
 mod pathmatch;
 mod render;
+pub mod repository;
 mod schema;
 pub mod strvals;
 pub mod values;

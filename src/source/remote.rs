@@ -18,9 +18,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::git::http::host;
 use super::git::{CommitId, Credentials, GitError, GitSource, GitTree, Location, Reference, Settings};
 use super::web;
+use super::web::host;
 use crate::files::FileTree;
 use crate::kustomize::Remote;
 use crate::kustomize::error::{Error, Kind};

@@ -14,7 +14,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 /// # Errors
 /// If `ca_file` cannot be read or holds no certificate.
 pub fn agent(ca_file: Option<&Path>) -> io::Result<Agent> {
-    agent_within(ca_file, None)
+    agent_of(ca_file.as_slice(), None)
 }
 
 /// [`agent`], with a limit on the time that each request may take from its beginning to the end of the answer.
@@ -22,12 +22,24 @@ pub fn agent(ca_file: Option<&Path>) -> io::Result<Agent> {
 /// # Errors
 /// As [`agent`].
 pub fn agent_within(ca_file: Option<&Path>, timeout: Option<Duration>) -> io::Result<Agent> {
+    agent_of(ca_file.as_slice(), timeout)
+}
+
+/// As [`agent`], with any number of CA files.
+///
+/// # Errors
+/// As [`agent`].
+pub fn agent_trusting(ca_files: &[&Path]) -> io::Result<Agent> {
+    agent_of(ca_files, None)
+}
+
+fn agent_of(ca_files: &[&Path], timeout: Option<Duration>) -> io::Result<Agent> {
     let mut roots: Vec<Certificate<'static>> = rustls_native_certs::load_native_certs()
         .certs
         .iter()
         .map(|der| Certificate::from_der(der).to_owned())
         .collect();
-    if let Some(path) = ca_file {
+    for path in ca_files {
         let wrong =
             |what: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {what}", path.display()));
         let pem =
@@ -54,4 +66,19 @@ pub fn agent_within(ca_file: Option<&Path>, timeout: Option<Duration>) -> io::Re
         .timeout_per_write(Some(Duration::from_secs(60)))
         .build();
     Ok(Agent::new_with_config(config))
+}
+
+/// Whether nobody on the way can read what is sent: TLS, or this machine.
+pub(in crate::source) fn encrypted(url: &str) -> bool {
+    let name = host(url);
+    let name = name
+        .rsplit_once(':')
+        .map_or(name, |(n, port)| if port.bytes().all(|b| b.is_ascii_digit()) { n } else { name });
+    url.starts_with("https://") || matches!(name, "localhost" | "127.0.0.1" | "[::1]")
+}
+
+/// Host and port.
+pub(in crate::source) fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or_default()
 }

@@ -13,12 +13,16 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use crate::cloud::layers::SubTree;
-use crate::cloud::{Cache, Object, ObjectId, Options, RenderedCloud, Scopes, render, scope, upstream_of};
+use crate::cloud::{
+    Cache, Charts, Object, ObjectId, Options, Problem, ProblemKind, RenderedCloud, Scopes, render, scope,
+    upstream_of,
+};
 use crate::cluster::discovery::Discovery;
 use crate::cluster::error::{Backoff, jitter};
 use crate::files::FileTree;
 pub use crate::ledger::RevisionInfo;
 use crate::plan::yields::{self, Yielded};
+use crate::source::charts;
 use crate::source::git::{CommitId, GitSource, GitTree, Location, RefWatch, Reference, Settings};
 use crate::source::remote::RemoteBases;
 
@@ -126,6 +130,8 @@ pub struct FollowOptions {
     /// What charts' random text is derived from ([`crate::cluster::state::render_seed`]); without it, charts that draw
     /// random text are refused.
     pub seed: Option<RenderSeed>,
+    /// How charts of repositories are got.
+    pub charts: charts::Settings,
 }
 
 /// A seed that no log shows.
@@ -152,12 +158,13 @@ pub fn render_once(options: FollowOptions, discovery: Arc<Discovery>) -> Result<
         discovery: Arc::new(RwLock::new(discovery)),
         cache: Cache::default(),
         last: None,
+        charts: None,
         pin: options.pin.clone(),
         remotes: remotes(&options),
         options,
     };
     let (source, _watch) = follower.open()?;
-    follower.look(&source).map_err(|(_, message)| message)?;
+    follower.look(&source).map_err(|trouble| trouble.message)?;
     match news.try_recv() {
         Ok(News::Desired(desired)) => Arc::try_unwrap(desired).map_err(|_| "the render is shared".to_owned()),
         Ok(News::Failing { message, .. }) => Err(message),
@@ -197,6 +204,7 @@ impl Follow {
             discovery: Arc::clone(&discovery),
             cache: Cache::default(),
             last: None,
+            charts: None,
             pin: options.pin.clone(),
             remotes: remotes(&options),
             options,
@@ -241,11 +249,48 @@ struct Follower {
     outbox: mpsc::Sender<News>,
     discovery: Arc<RwLock<Arc<Discovery>>>,
     cache: Cache,
-    /// The revision last told, and whether it was good.
-    last: Option<(String, bool)>,
+    /// The revision last told, and what was wrong with it.
+    last: Option<(String, Option<String>)>,
+    /// Who gets charts; made with the first look.
+    charts: Option<charts::Store>,
     pin: Option<String>,
     remotes: RemoteBases,
     options: FollowOptions,
+}
+
+/// Why there is nothing new to enforce.
+struct Trouble {
+    /// The commit, if it got so far.
+    revision: Option<String>,
+    message: String,
+    /// Whether the same has been told before: asked again, but not told.
+    told: bool,
+}
+
+impl Trouble {
+    fn at_source(message: String) -> Self {
+        Self { revision: None, message, told: false }
+    }
+}
+
+/// Why a commit cannot be rendered.
+struct Broken {
+    message: String,
+    /// Whether a chart repository did not answer: the same commit may render later.
+    transient: bool,
+}
+
+impl From<String> for Broken {
+    fn from(message: String) -> Self {
+        Self { message, transient: false }
+    }
+}
+
+impl From<Vec<Problem>> for Broken {
+    fn from(problems: Vec<Problem>) -> Self {
+        let transient = problems.iter().any(|p| p.kind == ProblemKind::Unreachable);
+        Self { message: lines(problems), transient }
+    }
 }
 
 impl Follower {
@@ -261,7 +306,7 @@ impl Follower {
                         source = Some(opened);
                         result
                     }
-                    Err(message) => Err((None, message)),
+                    Err(message) => Err(Trouble::at_source(message)),
                 },
             };
             let wait = match result {
@@ -269,9 +314,9 @@ impl Follower {
                     backoff.reset();
                     self.options.interval
                 }
-                Err((revision, message)) => {
+                Err(Trouble { revision, message, told }) => {
                     let news = News::Failing { revision, message };
-                    if self.outbox.blocking_send(news).is_err() {
+                    if !told && self.outbox.blocking_send(news).is_err() {
                         return;
                     }
                     backoff.next(jitter()).min(self.options.interval)
@@ -326,21 +371,21 @@ impl Follower {
     }
 
     /// Asks the source and renders what is new.
-    fn look(&mut self, source: &GitSource) -> Result<(), (Option<String>, String)> {
+    fn look(&mut self, source: &GitSource) -> Result<(), Trouble> {
         let seen = Instant::now();
         let revision = match &self.pin {
-            None => source.poll().map_err(|e| (None, e.to_string()))?,
+            None => source.poll().map_err(|e| Trouble::at_source(e.to_string()))?,
             Some(pin) => match source.revision(pin) {
                 Ok(revision) => revision,
                 Err(_) => {
                     // Not here yet: the remote may have it.
-                    source.poll().map_err(|e| (None, e.to_string()))?;
-                    source.revision(pin).map_err(|e| (None, format!("pin {pin}: {e}")))?
+                    source.poll().map_err(|e| Trouble::at_source(e.to_string()))?;
+                    source.revision(pin).map_err(|e| Trouble::at_source(format!("pin {pin}: {e}")))?
                 }
             },
         };
         let id = revision.commit.as_str().to_owned();
-        if self.last.as_ref().is_some_and(|(last, good)| *last == id && *good) {
+        if self.last.as_ref().is_some_and(|(last, wrong)| *last == id && wrong.is_none()) {
             let _ = self.outbox.blocking_send(News::Checked);
             return Ok(());
         }
@@ -352,24 +397,38 @@ impl Follower {
         };
         match self.render(source, &revision.commit, revision.time) {
             Ok(cloud) => {
-                self.last = Some((id, true));
+                self.last = Some((id, None));
                 let desired = Arc::new(Desired::new(info, Arc::new(cloud), seen));
                 let _ = self.outbox.blocking_send(News::Desired(desired));
                 Ok(())
             }
-            Err(message) => {
-                let told = self.last.as_ref().is_some_and(|(last, good)| *last == id && !*good);
-                self.last = Some((id.clone(), false));
-                if told {
+            Err(Broken { message, transient }) => {
+                let now = (id.clone(), Some(message.clone()));
+                let told = self.last.as_ref() == Some(&now);
+                self.last = Some(now);
+                if told && !transient {
                     // The same commit is broken in the same way: once is enough.
                     return Ok(());
                 }
-                Err((Some(id), message))
+                Err(Trouble { revision: Some(id), message, told })
             }
         }
     }
 
-    fn render(&self, source: &GitSource, commit: &CommitId, time: i64) -> Result<RenderedCloud, String> {
+    /// Who gets charts; what repositories said at the last look is forgotten.
+    fn refreshed_charts(&mut self) -> Result<(), String> {
+        match &self.charts {
+            Some(charts) => charts.refresh(),
+            None => {
+                let store = charts::Store::new(self.options.charts.clone()).map_err(|e| e.to_string())?;
+                self.charts = Some(store);
+            }
+        }
+        Ok(())
+    }
+
+    fn render(&mut self, source: &GitSource, commit: &CommitId, time: i64) -> Result<RenderedCloud, Broken> {
+        self.refreshed_charts()?;
         let whole = source.tree(commit).map_err(|e| e.to_string())?;
         let path = self.options.path.trim_matches('/');
         let path = if path == "." { "" } else { path };
@@ -380,7 +439,7 @@ impl Follower {
             part = SubTree::new(&whole, path);
             &part
         };
-        let spec = upstream_of(tree).map_err(lines)?;
+        let spec = upstream_of(tree)?;
         let (fetched, inside);
         let upstream: Option<&dyn FileTree> = match &spec {
             None => None,
@@ -393,11 +452,16 @@ impl Follower {
                     fetched = upstream_tree(source, url, commit)?;
                     Some(&fetched)
                 }
-                _ => return Err("retune.yaml: spec.upstream: needs a path, or url and commit".into()),
+                _ => {
+                    return Err("retune.yaml: spec.upstream: needs a path, or url and commit"
+                        .to_owned()
+                        .into());
+                }
             },
         };
         let discovery = Arc::clone(&self.discovery.read().unwrap_or_else(PoisonError::into_inner));
         let scopes = ServedScopes(discovery);
+        let charts = self.charts.as_ref().map(|c| c as &dyn Charts);
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
         let options = Options {
             cache: Some(&self.cache),
@@ -406,9 +470,10 @@ impl Follower {
             time,
             seed: self.options.seed.map(|seed| seed.0),
             remote: Some(&self.remotes),
+            charts,
             ..Options::new(&scopes)
         };
-        render(tree, &self.options.profile, &options).map_err(lines)
+        Ok(render(tree, &self.options.profile, &options)?)
     }
 }
 

@@ -36,6 +36,8 @@ pub struct SyncerOptions {
     pub state_dir: PathBuf,
     /// Certificates to trust for HTTPS remotes.
     pub ca_file: Option<PathBuf>,
+    /// How charts of repositories are got.
+    pub charts: crate::source::charts::Settings,
     /// Whether missing CRDs are installed.
     pub install: bool,
     /// End after one sync.
@@ -234,6 +236,7 @@ async fn lead(
         state_dir: options.state_dir.join("git"),
         ca_file: options.ca_file.clone(),
         seed: Some(RenderSeed(state::render_seed(&key))),
+        charts: options.charts.clone(),
     };
     let follow = Follow::start(follow, Arc::clone(&discovery)).map_err(StartError::Refused)?;
     let target = Target {

@@ -397,6 +397,7 @@ fn the_published_schemas_are_those_of_the_types() {
         ("app", schema::app()),
         ("chart-versions", schema::chart_versions()),
         ("rules", schema::rules()),
+        ("chart-lock", schema::chart_lock()),
     ] {
         let text = retune::cloud::normal::pretty(schema) + "\n";
         expect(&root().join(format!("docs/schema/{name}.json")), &text);

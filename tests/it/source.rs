@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail the test that calls them")]
 
+mod chart_apps;
+mod chart_server;
+mod charts;
+mod registry;
 mod remotes;
 mod server;
 

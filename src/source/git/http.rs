@@ -11,7 +11,7 @@ use ureq::{Agent, Body, ResponseExt as _, http::Response};
 use super::credentials::Credentials;
 use super::error::GitError;
 use super::pkt::{self, Pkt};
-use crate::source::web;
+use crate::source::web::{self, encrypted, host};
 
 /// The most refs that a server may advertise.
 const MAX_REFS: usize = 500_000;
@@ -315,21 +315,6 @@ impl Remote {
         let words = String::from_utf8_lossy(words).trim().to_owned();
         GitError::Protocol { location: self.url.clone(), reason: format!("the server says: {words}") }
     }
-}
-
-/// Whether nobody on the way can read what is sent: TLS, or this machine.
-fn encrypted(url: &str) -> bool {
-    let name = host(url);
-    let name = name
-        .rsplit_once(':')
-        .map_or(name, |(n, port)| if port.bytes().all(|b| b.is_ascii_digit()) { n } else { name });
-    url.starts_with("https://") || matches!(name, "localhost" | "127.0.0.1" | "[::1]")
-}
-
-/// Host and port.
-pub(in crate::source) fn host(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.split('/').next().unwrap_or_default()
 }
 
 type Refs = (BTreeMap<String, Oid>, Vec<String>);

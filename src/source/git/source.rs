@@ -13,10 +13,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::credentials::Credentials;
 use super::error::{GitError, classify};
-use super::http::{Advertisement, Remote, Service, Wanted, host};
+use super::http::{Advertisement, Remote, Service, Wanted};
 use super::location::{Location, Reference};
 use super::tree::{GitTree, Shared, Submodule};
 use super::watch::RefWatch;
+use crate::source::web::host;
 
 /// How deep submodules may contain submodules.
 const MAX_SUBMODULE_DEPTH: usize = 8;

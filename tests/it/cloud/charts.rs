@@ -1,7 +1,11 @@
 //! Apps with charts: value layers, hooks, CRDs, pins, the kustomization over `all.yaml`, and what makes a chart render again.
 
-use retune::cloud::{Cache, HookDeletePolicy, HookEvent, Object, Offline, Options, RenderedCloud, render};
+use retune::cloud::{
+    Cache, ChartError, ChartRequest, Charts, Digest, FetchedChart, HookDeletePolicy, HookEvent, Object,
+    Offline, Options, RenderedCloud, render,
+};
 use retune::files::{FileTree as _, MemTree};
+use retune::helm::Chart;
 
 use super::{edit, lines, tree};
 
@@ -127,8 +131,13 @@ fn a_pinned_version_that_is_not_there_is_refused() {
 fn a_chart_repository_is_replaced_by_a_folder() {
     let mut tree = cloud();
     edit(&mut tree, "apps/show.yaml", "{path: charts/show}", "{repository: \"https://charts.example.org\"}");
+    assert!(refused(&tree).contains("no version of the chart show is pinned"), "{}", refused(&tree));
+    tree.insert("helm-chart-versions.yaml", b"charts:\n  show: 1.2.3\n".to_vec());
     let words = refused(&tree);
-    assert!(words.contains("not supported") && words.contains("spec.chartSources"), "{words}");
+    assert!(
+        words.contains("this command fetches no charts") && words.contains("spec.chartSources"),
+        "{words}"
+    );
     edit(
         &mut tree,
         "retune.yaml",
@@ -136,6 +145,58 @@ fn a_chart_repository_is_replaced_by_a_folder() {
         "spec: {chartSources: {\"https://charts.example.org\": charts}, ",
     );
     assert_eq!(data(&rendered(&tree, &Options::new(&Offline)), "port"), "8080");
+}
+
+/// Gives the chart of the tree under the digest that the lock says.
+struct Locked(MemTree);
+
+impl Charts for Locked {
+    fn fetch(&self, request: &ChartRequest<'_>) -> Result<FetchedChart, ChartError> {
+        let locked = request.locked.ok_or_else(|| ChartError::not_locked(request.chart))?;
+        let chart = Chart::load(&self.0, "charts/show").unwrap();
+        Ok(FetchedChart { chart: chart.into(), digest: locked.digest })
+    }
+
+    fn identity(&self, request: &ChartRequest<'_>) -> Option<Digest> {
+        request.locked.map(|locked| locked.digest)
+    }
+
+    fn replaces(&self, _: &ChartRequest<'_>) -> bool {
+        false
+    }
+}
+
+#[test]
+fn another_digest_in_the_lock_renders_the_app_again_and_nothing_else_does() {
+    let mut tree = cloud();
+    edit(&mut tree, "apps/show.yaml", "{path: charts/show}", "{repository: ours, version: ^1}");
+    edit(
+        &mut tree,
+        "retune.yaml",
+        "spec: {",
+        "spec: {chartRepositories: {ours: {url: \"https://charts.example.org/\"}}, ",
+    );
+    let charts = Locked(cloud());
+    let cache = Cache::default();
+    let options = Options { charts: Some(&charts), cache: Some(&cache), ..Options::new(&Offline) };
+    let words = render(&tree, "base", &options).map(|_| ()).map_err(|p| lines(&p)).unwrap_err();
+    assert!(words.contains("chart show ^1 of https://charts.example.org is not in retune.lock"), "{words}");
+    let lock = |tree: &mut MemTree, text: &str| {
+        let digest = Digest::of(text.as_bytes());
+        let file = format!(
+            "apiVersion: retune.dev/v1alpha1\nkind: ChartLock\ncharts:\n- {{repository: 'https://charts.example.org', name: show, wanted: ^1, version: 1.2.3, digest: '{digest}'}}\n"
+        );
+        tree.insert("retune.lock", file.into_bytes());
+    };
+    lock(&mut tree, "one");
+    assert_eq!(rendered(&tree, &options).rendered, 1);
+    assert_eq!(rendered(&tree, &options).rendered, 0);
+    tree.insert("unrelated", b"x".to_vec());
+    assert_eq!(rendered(&tree, &options).rendered, 0);
+    lock(&mut tree, "two");
+    assert_eq!(rendered(&tree, &options).rendered, 1, "the key holds the digest");
+    lock(&mut tree, "one");
+    assert_eq!(rendered(&tree, &options).rendered, 0, "the render before it is still known");
 }
 
 #[test]
