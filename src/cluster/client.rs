@@ -92,25 +92,42 @@ impl Client {
         let wrong = |what: &str, error: &dyn std::fmt::Display| ApiError {
             kind: ErrorKind::Invalid,
             what: what.to_owned(),
-            message: format!("{error}; give --kubeconfig FILE, set KUBECONFIG, or run in a pod"),
+            message: error.to_string().lines().next().unwrap_or_default().to_owned(),
             status: 0,
             causes: Vec::new(),
             retry_after: None,
         };
         let kube_options =
             kube::config::KubeConfigOptions { context: options.context.clone(), cluster: None, user: None };
-        let mut config = match &options.kubeconfig {
-            Some(path) => {
-                let what = format!("kubeconfig {}", path.display());
-                let file = kube::config::Kubeconfig::read_from(path).map_err(|e| wrong(&what, &e))?;
-                kube::Config::from_custom_kubeconfig(file, &kube_options)
-                    .await
-                    .map_err(|e| wrong(&what, &e))?
+        // As kubectl: what is named, KUBECONFIG, ~/.kube/config, and only then the pod's service account.
+        let (what, file) = match &options.kubeconfig {
+            Some(path) => (
+                format!("kubeconfig {}", path.display()),
+                kube::config::Kubeconfig::read_from(path).map(Some),
+            ),
+            None => match std::env::var_os("KUBECONFIG").filter(|paths| !paths.is_empty()) {
+                Some(paths) => {
+                    let what = format!("KUBECONFIG={}", paths.to_string_lossy());
+                    (what, kube::config::Kubeconfig::from_env())
+                }
+                None => {
+                    let home = std::env::home_dir().unwrap_or_default().join(".kube/config");
+                    let found = home.exists().then(|| kube::config::Kubeconfig::read_from(&home));
+                    (format!("kubeconfig {}", home.display()), found.transpose())
+                }
+            },
+        };
+        let mut config = match file.map_err(|e| wrong(&what, &e))? {
+            Some(file) => kube::Config::from_custom_kubeconfig(file, &kube_options)
+                .await
+                .map_err(|e| wrong(&what, &format!("{e}; name a context of this file with --context")))?,
+            None if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() && options.context.is_none() => {
+                kube::Config::incluster().map_err(|e| wrong("the pod's service account", &e))?
             }
-            None if options.context.is_some() => {
-                kube::Config::from_kubeconfig(&kube_options).await.map_err(|e| wrong("kubeconfig", &e))?
+            None => {
+                let text = "there is none: give --kubeconfig FILE, set KUBECONFIG, or run in a pod";
+                return Err(wrong(&what, &text));
             }
-            None => kube::Config::infer().await.map_err(|e| wrong("kubeconfig", &e))?,
         };
         config.default_retry = false;
         config.connect_timeout = Some(Duration::from_secs(10));

@@ -60,19 +60,10 @@ pub fn own_set(entries: &[Entry]) -> Option<OwnSet> {
     Some(OwnSet { hash: u64::from_be_bytes(first), time })
 }
 
-/// Seconds since the epoch of an RFC 3339 UTC time as Kubernetes writes it (`2026-11-22T11:00:00Z`).
+/// Seconds since the epoch of an RFC 3339 time (`2026-11-22T11:00:00Z`, or with another offset).
 #[must_use]
 pub fn epoch_seconds(text: &str) -> Option<i64> {
-    let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<i64>().ok();
-    let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
-    let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
-    // Days from the civil calendar, with years that begin in March.
-    let y = if month <= 2 { year - 1 } else { year };
-    let era = y.div_euclid(400);
-    let yoe = y.rem_euclid(400);
-    let doy = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let doe = yoe * 365 + yoe / 4 - yoe / 100 + doy;
-    Some((era * 146_097 + doe - 719_468) * 86_400 + hour * 3_600 + minute * 60 + second)
+    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
 }
 
 /// A field that retune applied and no longer owns, and who does.

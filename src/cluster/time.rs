@@ -11,19 +11,11 @@ pub fn now_seconds() -> i64 {
 /// RFC 3339 in UTC with seconds.
 #[must_use]
 pub fn rfc3339(seconds: i64) -> String {
-    let days = seconds.div_euclid(86_400);
-    let rest = seconds.rem_euclid(86_400);
-    // Civil date from days, with years that begin in March.
-    let z = days + 719_468;
-    let era = z.div_euclid(146_097);
-    let doe = z.rem_euclid(146_097);
-    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let day = doy - (153 * mp + 2) / 5 + 1;
-    let month = if mp < 10 { mp + 3 } else { mp - 9 };
-    let year = yoe + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3_600, rest % 3_600 / 60, rest % 60)
+    // Outside of jiff's years (-9999 to 9999) there is no RFC 3339 either.
+    jiff::Timestamp::from_second(seconds)
+        .unwrap_or(jiff::Timestamp::MAX)
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
 }
 
 /// Now, RFC 3339 with seconds.
@@ -52,5 +44,8 @@ mod tests {
             let seconds = super::super::fields::epoch_seconds(text).unwrap();
             assert_eq!(rfc3339(seconds), text);
         }
+        let here = super::super::fields::epoch_seconds("2026-11-22T12:30:00+01:30").unwrap();
+        assert_eq!(rfc3339(here), "2026-11-22T11:00:00Z");
+        assert_eq!(super::super::fields::epoch_seconds("tomorrow"), None);
     }
 }
