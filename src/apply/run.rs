@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::cloud::ObjectId;
 use crate::plan::hooks::When;
-use crate::plan::order::{PHASES, Phase};
+use crate::plan::order::{self, PHASES, Phase};
 use crate::plan::{Action, AppPlan, Plan, Verb};
 
 /// How an app stands with regard to those that depend on it.
@@ -59,6 +59,8 @@ pub struct AppRun {
     pub failed: BTreeMap<ObjectId, String>,
     /// Its hooks have been ordered and not reported yet.
     pub hooks_running: bool,
+    /// How many of its deletions have been ordered.
+    pruned: usize,
 }
 
 /// What to start.
@@ -78,6 +80,8 @@ pub enum Order {
     AppApplied(Arc<str>),
     /// The app is ready; its deletions follow.
     AppReady(Arc<str>),
+    /// Nothing is left of an app that Git has no more; its record goes.
+    AppRemoved(Arc<str>),
 }
 
 /// A plan being executed.
@@ -103,6 +107,7 @@ impl Run {
                 outstanding: HashSet::new(),
                 failed: BTreeMap::new(),
                 hooks_running: false,
+                pruned: 0,
             });
         }
         run
@@ -117,9 +122,10 @@ impl Run {
     /// Whether every object that could be applied is, and nothing is left but waiting for readiness and deleting.
     #[must_use]
     pub fn is_applied(&self) -> bool {
-        self.apps
-            .iter()
-            .all(|a| matches!(a.state, State::Settling | State::Pruning | State::Done | State::Failed))
+        self.apps.iter().all(|a| {
+            a.plan.removed
+                || matches!(a.state, State::Settling | State::Pruning | State::Done | State::Failed)
+        })
     }
 
     /// The app of that name.
@@ -220,7 +226,15 @@ impl Run {
         let app = &mut self.apps[index];
         match app.state {
             State::Waiting if app.plan.removed => {
-                if !others_applied {
+                let first = app.plan.depends_on.clone();
+                let gone = |name: &str| self.app(name).is_none_or(|a| a.state == State::Done);
+                if !others_applied || !first.iter().all(|name| gone(name)) {
+                    return false;
+                }
+                let app = &mut self.apps[index];
+                if app.plan.operation.is_some() {
+                    app.state = State::Recording;
+                    orders.push(Order::Record(Arc::clone(&app.plan.app)));
                     return false;
                 }
                 app.state = State::Settling;
@@ -228,6 +242,10 @@ impl Run {
             State::Waiting => {
                 if app.plan.applies.is_empty() && app.plan.hooks.is_empty() {
                     app.state = State::Settling;
+                    if app.plan.operation.is_some() {
+                        // Its render differs by what is pruned or by hooks that are not due.
+                        orders.push(Order::AppApplied(Arc::clone(&app.plan.app)));
+                    }
                     return true;
                 }
                 let depends_on = app.plan.depends_on.clone();
@@ -235,7 +253,9 @@ impl Run {
                     return false;
                 }
                 let app = &mut self.apps[index];
-                if app.plan.applies.iter().any(|a| matches!(a.verb, Verb::Create | Verb::Adopt)) {
+                if !app.plan.hooks.is_empty()
+                    || app.plan.applies.iter().any(|a| matches!(a.verb, Verb::Create | Verb::Adopt))
+                {
                     app.state = State::Recording;
                     orders.push(Order::Record(Arc::clone(&app.plan.app)));
                     return false;
@@ -250,6 +270,10 @@ impl Run {
                     orders.push(Order::Hooks(Arc::clone(&app.plan.app), When::Pre));
                     return false;
                 }
+                if app.plan.removed {
+                    app.state = State::Settling;
+                    return true;
+                }
                 return self.begin_phase(index, Phase::Namespace, orders);
             }
             State::PreHooks | State::PostHooks => {
@@ -258,6 +282,13 @@ impl Run {
                 }
                 if !app.failed.is_empty() {
                     app.state = State::Failed;
+                } else if app.plan.removed {
+                    if app.state == State::PreHooks {
+                        app.state = State::Settling;
+                    } else {
+                        app.state = State::Done;
+                        orders.push(Order::AppRemoved(Arc::clone(&app.plan.app)));
+                    }
                 } else if app.state == State::PreHooks {
                     return self.begin_phase(index, Phase::Namespace, orders);
                 } else {
@@ -291,22 +322,38 @@ impl Run {
                     orders.push(Order::AppReady(Arc::clone(&app.plan.app)));
                 }
                 app.state = State::Pruning;
-                for action in &app.plan.prunes {
-                    match action.verb {
-                        Verb::Release => orders.push(Order::Release(action.id.clone())),
-                        _ => {
-                            app.outstanding.insert(action.id.clone());
-                            self.owners.insert(action.id.clone(), index);
-                            orders.push(Order::Delete(Box::new(action.clone())));
-                        }
-                    }
-                }
             }
             State::Pruning => {
                 if !app.outstanding.is_empty() {
                     return false;
                 }
-                app.state = if app.failed.is_empty() { State::Done } else { State::Failed };
+                // One stage after the other: what is deleted is gone before what it may need is deleted.
+                let rest = app.plan.prunes.get(app.pruned..).unwrap_or_default();
+                if let Some(first) = rest.first().filter(|_| app.failed.is_empty()) {
+                    let stage = order::stage(&first.id);
+                    for action in rest.iter().take_while(|a| order::stage(&a.id) == stage) {
+                        app.pruned += 1;
+                        if action.verb == Verb::Release {
+                            orders.push(Order::Release(action.id.clone()));
+                        } else {
+                            app.outstanding.insert(action.id.clone());
+                            self.owners.insert(action.id.clone(), index);
+                            orders.push(Order::Delete(Box::new(action.clone())));
+                        }
+                    }
+                } else if !app.failed.is_empty() {
+                    app.state = State::Failed;
+                } else if !app.plan.removed {
+                    app.state = State::Done;
+                } else if app.plan.hooks.iter().any(|h| h.when == When::Post) {
+                    app.state = State::PostHooks;
+                    app.hooks_running = true;
+                    orders.push(Order::Hooks(Arc::clone(&app.plan.app), When::Post));
+                    return false;
+                } else {
+                    app.state = State::Done;
+                    orders.push(Order::AppRemoved(Arc::clone(&app.plan.app)));
+                }
             }
             State::Done | State::Failed => return false,
         }
@@ -359,6 +406,7 @@ mod tests {
             app: name.into(),
             depends_on,
             applies,
+            operation: None,
             hooks: Vec::new(),
             prunes,
             removed: false,
@@ -381,8 +429,24 @@ mod tests {
                 Order::AppApplied(app) => format!("applied {app}"),
                 Order::Hooks(app, when) => format!("hooks {app} {when:?}"),
                 Order::AppReady(app) => format!("ready {app}"),
+                Order::AppRemoved(app) => format!("removed {app}"),
             })
             .collect()
+    }
+
+    fn due(name: &str, when: When) -> crate::plan::hooks::DueHook {
+        let id = ObjectId::new("batch", "Job", Some("n"), name);
+        crate::plan::hooks::DueHook {
+            id,
+            when,
+            event: crate::cloud::HookEvent::PreInstall,
+            digest: name.into(),
+            weight: 0,
+            live: Vec::new(),
+            unless: None,
+            run: String::new(),
+            failed: None,
+        }
     }
 
     const NOT_READY: &dyn Fn(&str) -> Readiness = &|_| Readiness::Waiting;
@@ -453,18 +517,14 @@ mod tests {
 
     #[test]
     fn hooks_frame_the_apply_and_dependants_wait_for_them() {
-        use crate::plan::hooks::DueHook;
-        let hook = |name: &str, when| DueHook {
-            id: ObjectId::new("batch", "Job", Some("n"), name),
-            when,
-            digest: name.into(),
-            weight: 0,
-        };
+        let hook = |name: &str, when| due(name, when);
         let applies = vec![action("ConfigMap", "", "map", Verb::Update)];
         let mut one = app("one", &[], applies.clone(), vec![]);
         one.hooks = vec![hook("before", When::Pre), hook("after", When::Post)];
         let two = app("two", &["one"], vec![action("ConfigMap", "", "dependant", Verb::Update)], vec![]);
         let mut run = Run::new(&plan(vec![one, two]));
+        assert_eq!(names(&run.advance(READY, ESTABLISHED)), ["record one"]);
+        run.recorded("one");
         assert_eq!(names(&run.advance(READY, ESTABLISHED)), ["hooks one Pre"]);
         run.hooks_done("one");
         assert_eq!(names(&run.advance(READY, ESTABLISHED)), ["apply map"]);
@@ -486,6 +546,38 @@ mod tests {
         assert!(!run.is_over());
         run.applied(&prune.id);
         run.advance(READY, ESTABLISHED);
+        assert!(run.is_over());
+    }
+
+    #[test]
+    fn an_app_that_git_has_no_more_goes_stage_by_stage_between_its_delete_hooks() {
+        let prunes = vec![
+            action("Deployment", "apps", "dep", Verb::Prune),
+            action("ConfigMap", "", "map", Verb::Prune),
+        ];
+        let mut gone = app("gone", &[], vec![], prunes.clone());
+        gone.removed = true;
+        gone.operation = Some(crate::plan::operation::Operation::Delete);
+        gone.hooks = vec![due("before", When::Pre), due("after", When::Post)];
+        let mut first = app("first", &[], vec![], vec![action("Secret", "", "s", Verb::Prune)]);
+        first.removed = true;
+        gone.depends_on = vec!["first".into()];
+        let mut run = Run::new(&plan(vec![gone, first]));
+        assert_eq!(names(&run.advance(READY, ESTABLISHED)), ["delete s"], "dependants go first");
+        run.applied(&ObjectId::new("", "Secret", None, "s"));
+        assert_eq!(names(&run.advance(READY, ESTABLISHED)), ["removed first"]);
+        assert_eq!(names(&run.advance(READY, ESTABLISHED)), ["record gone"]);
+        run.recorded("gone");
+        assert_eq!(names(&run.advance(READY, ESTABLISHED)), ["hooks gone Pre"]);
+        run.hooks_done("gone");
+        assert_eq!(names(&run.advance(READY, ESTABLISHED)), ["delete dep"]);
+        assert!(run.advance(READY, ESTABLISHED).is_empty());
+        run.applied(&prunes[0].id);
+        assert_eq!(names(&run.advance(READY, ESTABLISHED)), ["delete map"]);
+        run.applied(&prunes[1].id);
+        assert_eq!(names(&run.advance(READY, ESTABLISHED)), ["hooks gone Post"]);
+        run.hooks_done("gone");
+        assert_eq!(names(&run.advance(READY, ESTABLISHED)), ["removed gone"]);
         assert!(run.is_over());
     }
 }

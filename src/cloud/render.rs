@@ -188,6 +188,7 @@ fn assemble(app: &LoadedApp, needs: &[String], cloud: &CloudSpec, render: &AppRe
         drift: spec.drift.clone().or_else(|| defaults.drift.clone()).unwrap_or_default(),
         health: spec.health.clone(),
         hooks: spec.hooks.clone(),
+        recreate: spec.recreate.clone(),
         rollback: spec.rollback.clone().or_else(|| defaults.rollback.clone()).unwrap_or_default(),
         backup: spec.backup.clone(),
         force_conflicts: spec.force_conflicts.or(defaults.force_conflicts).unwrap_or(true),

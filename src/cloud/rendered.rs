@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::object::{Digest, Object};
-use super::spec::{Backup, Drift, Health, Hooks, Prune, Rollback, Seconds};
+use super::spec::{Backup, Drift, Health, Hooks, Prune, Recreate, Rollback, Seconds};
 
 /// One revision's desired state for one profile. Complete: if any app had failed, there would be none.
 #[derive(Debug, Clone)]
@@ -77,8 +77,10 @@ pub struct Policy {
     pub drift: Drift,
     /// What counts as ready.
     pub health: Health,
-    /// Hooks that are not to be run.
+    /// How hooks are run.
     pub hooks: Hooks,
+    /// What may be deleted and created again.
+    pub recreate: Recreate,
     /// What happens when a revision does not become ready.
     pub rollback: Rollback,
     /// Objects to back up before an upgrade.
@@ -92,7 +94,7 @@ pub struct Policy {
 pub struct Hook {
     /// When it runs; never empty.
     pub events: Vec<HookEvent>,
-    /// Lower weights run first; equal weights by kind, then by name.
+    /// Lower weights run first; equal weights by name, then by kind in Helm's install order.
     pub weight: i64,
     /// When its object is deleted; Helm's default is before the next creation.
     pub delete_policies: Vec<HookDeletePolicy>,

@@ -242,9 +242,12 @@ pub struct AppSpec {
     /// What counts as ready.
     #[serde(default)]
     pub health: Health,
-    /// Hooks that are not to be run.
+    /// How the chart's hooks are run.
     #[serde(default)]
     pub hooks: Hooks,
+    /// What may be deleted and created again when a field cannot be changed in place.
+    #[serde(default)]
+    pub recreate: Recreate,
     /// What happens when a revision does not become ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<Rollback>,
@@ -400,13 +403,63 @@ pub struct Health {
     pub ignore: Vec<Selector>,
 }
 
-/// Hooks that are not to be run.
+/// How the chart's hooks are run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Hooks {
     /// Hook objects that are never created.
     #[serde(default)]
     pub skip: Vec<Selector>,
+    /// Whether an upgrade runs hooks that have not changed since they succeeded. If left out: changed.
+    #[serde(default)]
+    pub rerun: Rerun,
+    /// Which hooks run when the app's new render is one that was live before. If left out: rollback.
+    #[serde(default)]
+    pub on_rollback: OnRollback,
+    /// Whether a succeeded hook's Job or Pod that vanished (TTL, by hand) is created, and so run, again. If left out: false, it is only reported.
+    #[serde(default)]
+    pub restore: bool,
+}
+
+/// Whether an upgrade runs hooks that have not changed since they succeeded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Rerun {
+    /// Only hooks whose text, or a ConfigMap or Secret they refer to, changed.
+    #[default]
+    Changed,
+    /// All of the event's hooks, at every upgrade, as Helm does.
+    Always,
+}
+
+/// Which hooks run when the app's new render is one that was live before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum OnRollback {
+    /// The rollback hooks of that render.
+    #[default]
+    Rollback,
+    /// The upgrade hooks of that render.
+    Upgrade,
+}
+
+/// What may be deleted and created again when the server refuses to change a field in place. Volumes, namespaces, CRDs,
+/// StatefulSets, Secrets and the resources of databases, message brokers, storage and the network never are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Recreate {
+    /// Whether Jobs are. If left out: true.
+    #[serde(default = "yes")]
+    pub jobs: bool,
+    /// Further objects that are.
+    #[serde(default)]
+    pub objects: Vec<Selector>,
+}
+
+impl Default for Recreate {
+    fn default() -> Self {
+        Self { jobs: true, objects: Vec::new() }
+    }
 }
 
 /// What happens when a revision does not become ready.

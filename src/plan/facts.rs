@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use crate::cloud::{Digest, ObjectId};
+use super::operation::OperationRecord;
+use crate::cloud::{Digest, Hook, ObjectId};
 
 /// A Kubernetes uid, 16 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -63,6 +64,8 @@ pub enum Live {
     Drifted(String),
     /// Not there.
     Absent,
+    /// retune deleted it and waits for it to be gone.
+    Deleting,
     /// Not known yet (a watch has not told its whole state).
     Unknown,
 }
@@ -78,6 +81,12 @@ pub struct AppMemory {
     pub past_renders: Vec<String>,
     /// Completed hooks: by identity, the digest.
     pub hooks: BTreeMap<String, String>,
+    /// The operation under way, or the number of the last one.
+    pub operation: OperationRecord,
+    /// The delete hooks of the render last applied; `None` when they are not known (the inventory was lost).
+    pub delete_hooks: Option<Vec<Hook>>,
+    /// The apps it depended on when it was last applied.
+    pub depends_on: Vec<String>,
 }
 
 /// Everything the plan needs besides the desired state.

@@ -1,38 +1,42 @@
 //! Which of an app's Helm hooks are due, and in which order. Pure.
 //!
-//! Events and order follow Helm 4 (<https://helm.sh/docs/topics/charts_hooks/>): by weight, then by name, one after
-//! another. Deviation: a hook that completed is remembered by the digest of its text and of the ConfigMaps and Secrets it
-//! refers to, and is not run again while that digest stays; Helm runs unchanged hooks again at each upgrade. Install,
-//! upgrade or rollback is decided by what the inventory remembers, not by a release history. Delete and test hooks are
-//! not run by a sync.
+//! Events and order follow Helm 4.3 (<https://helm.sh/docs/topics/charts_hooks/>): by weight, then by name, then by kind
+//! in install order (the order in which a render has them), one after another. Deviation: on install and upgrade a hook
+//! that completed is remembered by the digest of its text and of the ConfigMaps and Secrets it refers to, and is not run
+//! again while that digest stays; Helm runs unchanged hooks again at each upgrade (`spec.hooks.rerun: always`). Rollback,
+//! delete and test hooks run each time, as in Helm. Install, upgrade or rollback is decided by what the inventory
+//! remembers, not by a release history.
 
 use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 use serde_json::Value;
 
+use super::AppMemory;
+pub use super::operation::Operation;
+use super::operation::step;
+use crate::cloud::spec::{OnRollback, Rerun};
 use crate::cloud::{Digest, Hook, HookEvent, Object, ObjectId, RenderedApp, RenderedCloud};
 
-/// What happens to an app as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Operation {
-    /// It was never applied whole.
-    Install,
-    /// Its render differs from the one applied.
-    Upgrade,
-    /// Its render is one that was live before.
-    Rollback,
-}
-
-/// Before or after the app's objects are applied.
+/// Before or after the app's objects are applied, or deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum When {
     /// Before.
     Pre,
-    /// After they are applied, not after they are ready.
+    /// After they are applied, not after they are ready; or after they are deleted.
     Post,
+}
+
+impl When {
+    /// `pre` or `post`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pre => "pre",
+            Self::Post => "post",
+        }
+    }
 }
 
 /// A hook that is due.
@@ -42,60 +46,182 @@ pub struct DueHook {
     pub id: ObjectId,
     /// When.
     pub when: When,
-    /// The digest by which its completion is remembered.
+    /// The event it runs for.
+    pub event: HookEvent,
+    /// The digest of its text and of what it refers to in Git.
     pub digest: String,
     /// Its weight.
     pub weight: i64,
+    /// What it refers to that Git does not have: its live content counts too, if the syncer may read it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub live: Vec<Reference>,
+    /// The digest it succeeded with: it runs only if what it refers to in the cluster differs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unless: Option<String>,
+    /// Added to the digest on its object, where each operation runs it anew; empty otherwise.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub run: String,
+    /// It failed in this very operation, and why: it waits for a newer revision or `retune sync`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
 }
 
-/// The operation, or `None` when the render is the applied one.
-#[must_use]
-pub fn operation(applied: Option<Digest>, past: &[String], render: Digest) -> Option<Operation> {
-    match applied {
-        None => Some(Operation::Install),
-        Some(applied) if applied == render => None,
-        Some(_) if past.contains(&render.to_string()) => Some(Operation::Rollback),
-        Some(_) => Some(Operation::Upgrade),
+/// A ConfigMap or Secret that a hook's pods refer to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Reference {
+    /// `ConfigMap` or `Secret`.
+    pub kind: &'static str,
+    /// Its name, in the hook's namespace.
+    pub name: String,
+}
+
+impl DueHook {
+    /// The digest by which its completion is remembered, given the digests of what it refers to in the cluster.
+    #[must_use]
+    pub fn full_digest(&self, live: &[String]) -> String {
+        if live.is_empty() {
+            return self.digest.clone();
+        }
+        Digest::of_parts(std::iter::once(&self.digest).chain(live)).to_string()
+    }
+
+    /// What its object's annotation says: the digest, before or after, and which run.
+    #[must_use]
+    pub fn mark(&self, full: &str) -> String {
+        let (when, run) = (self.when.as_str(), &self.run);
+        if run.is_empty() { format!("{full}.{when}") } else { format!("{full}.{when}.{run}") }
     }
 }
 
-/// The hooks that an operation makes due, in the order in which they run.
+/// The events of an operation: before and after.
+fn events(operation: Operation, on_rollback: OnRollback) -> [(When, HookEvent); 2] {
+    match operation {
+        Operation::Install => [(When::Pre, HookEvent::PreInstall), (When::Post, HookEvent::PostInstall)],
+        Operation::Rollback if on_rollback == OnRollback::Rollback => {
+            [(When::Pre, HookEvent::PreRollback), (When::Post, HookEvent::PostRollback)]
+        }
+        Operation::Upgrade | Operation::Rollback => {
+            [(When::Pre, HookEvent::PreUpgrade), (When::Post, HookEvent::PostUpgrade)]
+        }
+        Operation::Delete => [(When::Pre, HookEvent::PreDelete), (When::Post, HookEvent::PostDelete)],
+    }
+}
+
+/// The hooks of an event in the order in which they run.
+#[must_use]
+pub fn of_event(hooks: &[Hook], event: HookEvent) -> Vec<&Hook> {
+    let mut hooks: Vec<&Hook> = hooks.iter().filter(|h| h.events.contains(&event)).collect();
+    hooks.sort_by(|a, b| a.weight.cmp(&b.weight).then_with(|| a.object.id.name.cmp(&b.object.id.name)));
+    hooks
+}
+
+/// The hooks that an operation makes due, in the order in which they run. `inherited` are completions of apps that Git
+/// has no more: a renamed app's hooks do not run again.
 #[must_use]
 pub fn due(
     app: &RenderedApp,
     cloud: &RenderedCloud,
     operation: Operation,
-    done: &BTreeMap<String, String>,
+    memory: &AppMemory,
+    inherited: &BTreeMap<String, String>,
 ) -> Vec<DueHook> {
     if app.hooks.is_empty() {
         return Vec::new();
     }
+    let policy = &app.policy.hooks;
+    let record = memory.operation.begun(operation, &app.digest.to_string());
+    let remembers = match operation {
+        Operation::Install => true,
+        Operation::Upgrade => policy.rerun == Rerun::Changed,
+        Operation::Rollback => policy.on_rollback == OnRollback::Upgrade && policy.rerun == Rerun::Changed,
+        Operation::Delete => false,
+    };
     let referable = referable(app, cloud);
     let mut out = Vec::new();
-    for (when, event) in [(When::Pre, true), (When::Post, false)] {
-        let wanted = match (operation, event) {
-            (Operation::Install, true) => HookEvent::PreInstall,
-            (Operation::Install, false) => HookEvent::PostInstall,
-            (Operation::Upgrade, true) => HookEvent::PreUpgrade,
-            (Operation::Upgrade, false) => HookEvent::PostUpgrade,
-            (Operation::Rollback, true) => HookEvent::PreRollback,
-            (Operation::Rollback, false) => HookEvent::PostRollback,
-        };
-        let mut hooks: Vec<&Hook> = app
-            .hooks
-            .iter()
-            .filter(|h| h.events.contains(&wanted))
-            .filter(|h| !app.policy.hooks.skip.iter().any(|s| s.matches(&h.object.id)))
-            .collect();
-        hooks.sort_by(|a, b| a.weight.cmp(&b.weight).then_with(|| a.object.id.name.cmp(&b.object.id.name)));
-        for hook in hooks {
-            let digest = digest(&hook.object, &referable);
-            if done.get(&key(&hook.object.id)) != Some(&digest) {
-                out.push(DueHook { id: hook.object.id.clone(), when, digest, weight: hook.weight });
+    for (when, event) in events(operation, policy.on_rollback) {
+        for hook in of_event(&app.hooks, event) {
+            if policy.skip.iter().any(|s| s.matches(&hook.object.id)) {
+                continue;
             }
+            let (digest, live) = digest(&hook.object, &referable);
+            let this = step(&hook.object.id, when);
+            let other = step(&hook.object.id, if when == When::Pre { When::Post } else { When::Pre });
+            let id_key = key(&hook.object.id);
+            // What ran for this operation's other event, or is running, does not count as remembered.
+            let fresh = !record.is_done(&this, None) && !record.is_done(&other, None);
+            let remembered = memory
+                .hooks
+                .get(&id_key)
+                .or_else(|| inherited.get(&id_key))
+                .filter(|_| remembers && fresh && record.failure(&this).is_none());
+            if remembered == Some(&digest) && live.is_empty() {
+                continue;
+            }
+            // With references in the cluster the digest in the record has their content; they are not read again.
+            let known = if live.is_empty() { Some(digest.as_str()) } else { None };
+            if record.is_done(&this, known) {
+                continue;
+            }
+            out.push(DueHook {
+                id: hook.object.id.clone(),
+                when,
+                event,
+                digest,
+                weight: hook.weight,
+                unless: remembered.filter(|_| !live.is_empty()).cloned(),
+                live,
+                run: run(remembers, &record),
+                failed: record.failure(&this).map(str::to_owned),
+            });
         }
     }
     out
+}
+
+/// The delete hooks of an app that Git has no more.
+#[must_use]
+pub fn due_on_delete(hooks: &[Hook], memory: &AppMemory) -> Vec<DueHook> {
+    let record = memory.operation.begun(Operation::Delete, "");
+    let mut out = Vec::new();
+    for (when, event) in events(Operation::Delete, OnRollback::Rollback) {
+        for hook in of_event(hooks, event) {
+            let this = step(&hook.object.id, when);
+            if record.is_done(&this, None) {
+                continue;
+            }
+            out.push(DueHook {
+                run: run(false, &record),
+                failed: record.failure(&this).map(str::to_owned),
+                ..plain(hook, when, event)
+            });
+        }
+    }
+    out
+}
+
+/// A hook on its own, for a test or to restore its object.
+#[must_use]
+pub fn plain(hook: &Hook, when: When, event: HookEvent) -> DueHook {
+    DueHook {
+        id: hook.object.id.clone(),
+        when,
+        event,
+        digest: hook.object.digest.to_string(),
+        weight: hook.weight,
+        live: Vec::new(),
+        unless: None,
+        run: String::new(),
+        failed: None,
+    }
+}
+
+fn run(remembers: bool, record: &super::operation::OperationRecord) -> String {
+    match (remembers, record.attempt) {
+        (true, 0) => String::new(),
+        (true, attempt) => format!("again{attempt}"),
+        (false, 0) => record.number.to_string(),
+        (false, attempt) => format!("{}.again{attempt}", record.number),
+    }
 }
 
 /// The key by which a hook's completion is remembered.
@@ -115,20 +241,30 @@ fn referable<'a>(app: &'a RenderedApp, cloud: &'a RenderedCloud) -> Referable<'a
         .collect()
 }
 
-fn digest(object: &Object, referable: &Referable<'_>) -> String {
+/// The digest of a hook's text and of what it refers to in Git, and what it refers to beyond that.
+fn digest(object: &Object, referable: &Referable<'_>) -> (String, Vec<Reference>) {
     let mut names = Vec::new();
-    references(&object.json(), "", &mut names, 0);
+    // Only pods read ConfigMaps and Secrets; other kinds' fields of the same name mean something else.
+    if object.id.is("", "Pod") || object.id.is("batch", "Job") {
+        references(&object.json(), "", &mut names, 0);
+    }
     names.sort();
     names.dedup();
     let namespace = object.id.namespace.as_deref().unwrap_or("");
     let mut parts = vec![object.digest.to_string()];
-    for (kind, name) in &names {
-        if let Some(digest) = referable.get(&(kind, namespace, name.as_str())) {
-            parts.push(format!("{kind} {name} {digest}"));
+    let mut live = Vec::new();
+    for (kind, name) in names {
+        match referable.get(&(kind, namespace, name.as_str())) {
+            Some(digest) => parts.push(format!("{kind} {name} {digest}")),
+            None if live.len() < MAX_LIVE => live.push(Reference { kind, name }),
+            None => {}
         }
     }
-    Digest::of_parts(parts).to_string()
+    (Digest::of_parts(parts).to_string(), live)
 }
+
+/// How many references of one hook are read in the cluster.
+const MAX_LIVE: usize = 32;
 
 /// How deep a hook's body is followed.
 const MAX_DEPTH: usize = 64;
@@ -163,15 +299,6 @@ fn references(value: &Value, under: &str, out: &mut Vec<(&'static str, String)>,
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn install_upgrade_and_rollback_are_told_by_renders() {
-        let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
-        assert_eq!(operation(None, &[], a), Some(Operation::Install));
-        assert_eq!(operation(Some(a), &[], a), None);
-        assert_eq!(operation(Some(a), &[], b), Some(Operation::Upgrade));
-        assert_eq!(operation(Some(a), &[b.to_string()], b), Some(Operation::Rollback));
-    }
 
     #[test]
     fn what_a_pod_names_is_found() {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::guard::{self, Guard};
 use super::order::{self, Phase};
+use super::operation::Operation;
 use super::{Action, AppMemory, AppPlan, Facts, Live, Plan, Verb, Withheld, hooks};
 use crate::cloud::{AppState, ObjectId, RenderedApp, RenderedCloud};
 
@@ -19,11 +20,16 @@ pub fn make(desired: &RenderedCloud, facts: &Facts) -> Plan {
     // A pending app's objects are not rendered: what it had stays.
     let mut pending: BTreeSet<&str> = BTreeSet::new();
     let mut unchanged = 0;
+    let gone_apps = || facts.apps.iter().filter(|(app, _)| desired.app(app).is_none());
+    // A renamed app's hooks have run under its old name.
+    let inherited: BTreeMap<String, String> =
+        gone_apps().flat_map(|(_, memory)| memory.hooks.clone()).collect();
     for app in &desired.apps {
         let mut plan = AppPlan {
             app: Arc::clone(&app.name),
             depends_on: app.depends_on.clone(),
             applies: Vec::new(),
+            operation: None,
             hooks: Vec::new(),
             prunes: Vec::new(),
             removed: false,
@@ -51,8 +57,9 @@ pub fn make(desired: &RenderedCloud, facts: &Facts) -> Plan {
         if app.state == AppState::Ready && facts.existing.is_empty() {
             let nothing = AppMemory::default();
             let memory = facts.apps.get(&app.name).unwrap_or(&nothing);
-            if let Some(operation) = hooks::operation(memory.render, &memory.past_renders, app.digest) {
-                plan.hooks = hooks::due(app, desired, operation, &memory.hooks);
+            plan.operation = memory.operation.operation(memory.render, &memory.past_renders, app.digest);
+            if let Some(operation) = plan.operation {
+                plan.hooks = hooks::due(app, desired, operation, memory, &inherited);
             }
         }
         apps.push(plan);
@@ -68,8 +75,15 @@ pub fn make(desired: &RenderedCloud, facts: &Facts) -> Plan {
     for (id, known) in gone {
         let app = desired.app(&known.app);
         let kept = kept(id, known.keep, app.map(|a| &**a));
-        let verb = if kept.is_some() || known.live == Live::Absent { Verb::Release } else { Verb::Prune };
+        let verb = if known.live == Live::Deleting {
+            Verb::Prune
+        } else if kept.is_some() || known.live == Live::Absent {
+            Verb::Release
+        } else {
+            Verb::Prune
+        };
         let reason = match (kept, &known.live) {
+            (_, Live::Deleting) => DELETING.to_owned(),
             (_, Live::Absent) => "gone already".to_owned(),
             (Some(why), _) => why.to_owned(),
             (None, _) => "not in Git any more".to_owned(),
@@ -86,18 +100,16 @@ pub fn make(desired: &RenderedCloud, facts: &Facts) -> Plan {
     let mut withheld = Vec::new();
     hold_deletions(desired, facts, &mut prunes, &mut withheld);
     for (app, mut actions) in prunes {
-        actions.sort_by(|a, b| b.phase.cmp(&a.phase).then_with(|| a.id.cmp(&b.id)));
+        actions.sort_by_cached_key(|a| order::deletion_key(&a.id));
         match apps.iter_mut().find(|a| a.app == app) {
             Some(plan) => plan.prunes = actions,
-            None => apps.push(AppPlan {
-                app,
-                depends_on: Vec::new(),
-                applies: Vec::new(),
-                hooks: Vec::new(),
-                prunes: actions,
-                removed: true,
-                pending: Vec::new(),
-            }),
+            None => apps.push(removed(app, actions)),
+        }
+    }
+    // Of these nothing is left but their record, and what a deletion that was cut short has still to do.
+    for (app, _) in gone_apps() {
+        if !apps.iter().any(|a| a.app == *app) && !withheld.iter().any(|w| w.app == *app) {
+            apps.push(removed(Arc::clone(app), Vec::new()));
         }
     }
     if !facts.existing.is_empty() {
@@ -108,13 +120,58 @@ pub fn make(desired: &RenderedCloud, facts: &Facts) -> Plan {
     if plan.approval.is_some_and(|digest| facts.approved.contains(&digest)) && !facts.prune_frozen {
         release(&mut plan);
     }
+    complete_removals(&mut plan, facts);
     plan
+}
+
+/// What a deletion that retune waits for is called.
+const DELETING: &str = "is being deleted";
+
+fn removed(app: Arc<str>, prunes: Vec<Action>) -> AppPlan {
+    AppPlan {
+        app,
+        depends_on: Vec::new(),
+        applies: Vec::new(),
+        operation: None,
+        hooks: Vec::new(),
+        prunes,
+        removed: true,
+        pending: Vec::new(),
+    }
+}
+
+/// Apps that Git has no more: their delete hooks, and who goes first.
+///
+/// Delete hooks run when something of the app is really deleted. An app all of whose objects moved to another one was
+/// renamed, and one that is withheld waits with its hooks.
+fn complete_removals(plan: &mut Plan, facts: &Facts) {
+    let nothing = AppMemory::default();
+    let names: Vec<Arc<str>> = plan.apps.iter().filter(|a| a.removed).map(|a| Arc::clone(&a.app)).collect();
+    let memory = |app: &str| facts.apps.get(app).unwrap_or(&nothing);
+    for app in plan.apps.iter_mut().filter(|a| a.removed) {
+        let needs = |other: &&Arc<str>| memory(other).depends_on.iter().any(|d| **d == *app.app);
+        app.depends_on = names.iter().filter(needs).cloned().collect();
+        if plan.withheld.iter().any(|w| w.app == app.app) {
+            continue;
+        }
+        let memory = memory(&app.app);
+        let under_way = memory.operation.kind == Some(Operation::Delete);
+        if under_way || app.prunes.iter().any(|a| a.verb == Verb::Prune) {
+            app.operation = Some(Operation::Delete);
+            if let Some(hooks) = &memory.delete_hooks {
+                app.hooks = hooks::due_on_delete(hooks, memory);
+            }
+        }
+    }
 }
 
 fn verb(app: &RenderedApp, object: &crate::cloud::Object, facts: &Facts) -> Option<(Verb, String)> {
     let Some(known) = facts.objects.get(&object.id) else {
         return Some((Verb::Create, "new in Git".to_owned()));
     };
+    if known.live == Live::Deleting {
+        return Some((Verb::Create, "is being deleted; created again once it is gone".to_owned()));
+    }
     let Some(applied) = known.digest else {
         return Some((Verb::Create, "was never applied".to_owned()));
     };
@@ -127,7 +184,7 @@ fn verb(app: &RenderedApp, object: &crate::cloud::Object, facts: &Facts) -> Opti
     match &known.live {
         Live::Drifted(why) => Some((Verb::Correct, why.clone())),
         Live::Absent => Some((Verb::Correct, "deleted".to_owned())),
-        Live::InSync | Live::Unknown => None,
+        Live::InSync | Live::Unknown | Live::Deleting => None,
     }
 }
 
@@ -149,14 +206,15 @@ fn hold_deletions(
     prunes: &mut BTreeMap<Arc<str>, Vec<Action>>,
     withheld: &mut Vec<Withheld>,
 ) {
-    let deletions = prunes.values().flatten().filter(|a| a.verb == Verb::Prune).count();
+    let decides = |a: &&Action| a.verb == Verb::Prune && a.reason != DELETING;
+    let deletions = prunes.values().flatten().filter(decides).count();
     let too_many = guard::too_many(deletions, facts.objects.len());
     let mut held_namespaces: BTreeSet<Arc<str>> = BTreeSet::new();
     let mut held_groups: BTreeMap<String, String> = BTreeMap::new();
     let mut reasons: HashMap<ObjectId, Guard> = HashMap::new();
     for (app, actions) in prunes.iter() {
         let rendered = desired.app(app);
-        for action in actions.iter().filter(|a| a.verb == Verb::Prune) {
+        for action in actions.iter().filter(decides) {
             let protected =
                 rendered.is_some_and(|r| r.policy.prune.protect.iter().any(|s| s.matches(&action.id)));
             let guard = if facts.prune_frozen {
@@ -188,7 +246,7 @@ fn hold_deletions(
             reasons.insert(action.id.clone(), guard);
         }
     }
-    for action in prunes.values().flatten().filter(|a| a.verb == Verb::Prune) {
+    for action in prunes.values().flatten().filter(decides) {
         if reasons.contains_key(&action.id) {
             continue;
         }
@@ -231,15 +289,7 @@ fn release(plan: &mut Plan) {
     for held in std::mem::take(&mut plan.withheld) {
         let deletes = held.action.verb == Verb::Prune;
         let index = plan.apps.iter().position(|a| a.app == held.app).unwrap_or_else(|| {
-            plan.apps.push(AppPlan {
-                app: Arc::clone(&held.app),
-                depends_on: Vec::new(),
-                applies: Vec::new(),
-                hooks: Vec::new(),
-                prunes: Vec::new(),
-                removed: true,
-                pending: Vec::new(),
-            });
+            plan.apps.push(removed(Arc::clone(&held.app), Vec::new()));
             plan.apps.len() - 1
         });
         let app = &mut plan.apps[index];
@@ -247,7 +297,7 @@ fn release(plan: &mut Plan) {
     }
     for app in &mut plan.apps {
         app.applies.sort_by_key(|a| a.phase);
-        app.prunes.sort_by(|a, b| b.phase.cmp(&a.phase).then_with(|| a.id.cmp(&b.id)));
+        app.prunes.sort_by_cached_key(|a| order::deletion_key(&a.id));
     }
 }
 

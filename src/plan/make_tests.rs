@@ -21,6 +21,7 @@ fn app(name: &str, objects: Vec<Object>) -> Arc<RenderedApp> {
         drift: Default::default(),
         health: Default::default(),
         hooks: Default::default(),
+        recreate: Default::default(),
         rollback: Default::default(),
         backup: None,
         force_conflicts: true,

@@ -11,6 +11,7 @@
 //! | [`order`] | the order of kinds inside an app |
 //! | [`guard`] | which deletions wait for an approval |
 //! | [`hooks`] | which Helm hooks are due |
+//! | [`operation`] | install, upgrade, rollback, delete, and what is remembered of one under way |
 //! | [`mod@make`] | the comparison |
 //! | [`yields`] | fields left to others |
 //! | [`display`] | a plan and an object's change for people, secrets masked |
@@ -20,6 +21,7 @@ pub mod facts;
 pub mod guard;
 pub mod hooks;
 pub mod make;
+pub mod operation;
 pub mod order;
 pub mod yields;
 
@@ -90,10 +92,13 @@ pub struct Action {
 pub struct AppPlan {
     /// The app.
     pub app: Arc<str>,
-    /// The apps that must be ready first.
+    /// The apps that must be ready first; of an app that Git has no more: the apps that must be gone first.
     pub depends_on: Vec<Arc<str>>,
     /// Applies, ordered by phase and then as rendered.
     pub applies: Vec<Action>,
+    /// What happens to the app as a whole, if more than drift is corrected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operation: Option<operation::Operation>,
     /// Helm hooks that are due, in their order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hooks: Vec<hooks::DueHook>,
@@ -140,7 +145,7 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.withheld.is_empty()
             && self.actions().next().is_none()
-            && self.apps.iter().all(|a| a.hooks.is_empty())
+            && self.apps.iter().flat_map(|a| &a.hooks).all(|h| h.unless.is_some())
     }
 
     /// How many actions of a kind there are.
@@ -165,7 +170,7 @@ impl Plan {
                 .filter(|(n, _)| *n > 0)
                 .map(|(n, word)| format!("{n} {word}"))
                 .collect();
-        let hooks: usize = self.apps.iter().map(|a| a.hooks.len()).sum();
+        let hooks = self.apps.iter().flat_map(|a| &a.hooks).filter(|h| h.unless.is_none()).count();
         if hooks > 0 {
             parts.push(format!("{hooks} hooks"));
         }

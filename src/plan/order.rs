@@ -55,6 +55,86 @@ pub fn phase(id: &ObjectId) -> Phase {
     }
 }
 
+/// The order of deletion: objects of a lower stage are gone before those of the next one are deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// What makes the API server call others.
+    Webhook,
+    /// Custom resources, while the operator that handles their finalizers still runs.
+    Custom,
+    /// What runs, and the way to it.
+    Workload,
+    /// What it referred to.
+    Prerequisite,
+    /// CustomResourceDefinitions.
+    Definition,
+    /// Namespaces.
+    Namespace,
+}
+
+/// The stage in which a kind is deleted.
+#[must_use]
+pub fn stage(id: &ObjectId) -> Stage {
+    match phase(id) {
+        Phase::Webhook => Stage::Webhook,
+        Phase::Workload if is_custom(&id.group) => Stage::Custom,
+        Phase::Workload => Stage::Workload,
+        Phase::Prerequisite if matches!(&*id.kind, "Service" | "Ingress" | "IngressClass") => Stage::Workload,
+        Phase::Prerequisite => Stage::Prerequisite,
+        Phase::Definition => Stage::Definition,
+        Phase::Namespace => Stage::Namespace,
+    }
+}
+
+fn is_custom(group: &str) -> bool {
+    !matches!(group, "" | "apps" | "batch" | "autoscaling" | "policy")
+}
+
+/// Helm's order of deletion (`UninstallOrder` of the same file); kinds that it does not name come first.
+const UNINSTALL_ORDER: [&str; 33] = [
+    "ValidatingWebhookConfiguration",
+    "MutatingWebhookConfiguration",
+    "APIService",
+    "Ingress",
+    "IngressClass",
+    "Service",
+    "CronJob",
+    "Job",
+    "StatefulSet",
+    "HorizontalPodAutoscaler",
+    "Deployment",
+    "ReplicaSet",
+    "ReplicationController",
+    "Pod",
+    "DaemonSet",
+    "RoleBinding",
+    "Role",
+    "ClusterRoleBinding",
+    "ClusterRole",
+    "CustomResourceDefinition",
+    "PersistentVolumeClaim",
+    "PersistentVolume",
+    "StorageClass",
+    "ConfigMap",
+    "Secret",
+    "ServiceAccount",
+    "PodDisruptionBudget",
+    "PodSecurityPolicy",
+    "LimitRange",
+    "ResourceQuota",
+    "NetworkPolicy",
+    "Namespace",
+    "PriorityClass",
+];
+
+/// By what deletions are sorted: stage, then Helm's order of kinds, then identity.
+#[must_use]
+pub fn deletion_key(id: &ObjectId) -> (Stage, usize, ObjectId) {
+    let place = UNINSTALL_ORDER.iter().position(|k| *k == &*id.kind).map_or(0, |n| n + 1);
+    (stage(id), place, id.clone())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,5 +152,21 @@ mod tests {
         assert!(order.windows(2).all(|w| w[0] < w[1]));
         assert_eq!(phase_of("k8s.mariadb.com", "MariaDB"), Phase::Workload);
         assert_eq!(phase_of("rbac.authorization.k8s.io", "ClusterRole"), Phase::Prerequisite);
+    }
+
+    #[test]
+    fn deletion_goes_the_other_way_and_custom_resources_go_before_their_operator() {
+        let key = |group: &str, kind: &str| deletion_key(&ObjectId::new(group, kind, None, "x"));
+        let order = [
+            key("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"),
+            key("k8s.mariadb.com", "MariaDB"),
+            key("", "Service"),
+            key("apps", "Deployment"),
+            key("rbac.authorization.k8s.io", "ClusterRole"),
+            key("", "ConfigMap"),
+            key("apiextensions.k8s.io", "CustomResourceDefinition"),
+            key("", "Namespace"),
+        ];
+        assert!(order.windows(2).all(|w| w[0] < w[1]));
     }
 }

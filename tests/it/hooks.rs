@@ -44,6 +44,7 @@ fn revision(id: &str, name: &str, objects: Vec<Object>, hooks: Vec<Hook>) -> New
         drift: Default::default(),
         health: Default::default(),
         hooks: Default::default(),
+        recreate: Default::default(),
         rollback: Default::default(),
         backup: None,
         force_conflicts: true,
