@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde_json::Value;
 
+use crate::cloud::spec::Recreate;
 use crate::cloud::{Digest, Object, ObjectId};
 use crate::cluster::client::Client;
 use crate::cluster::discovery::{Discovery, Resource};
 use crate::cluster::error::{ApiError, Cause, ErrorKind};
 use crate::cluster::meta::{Meta, Uid};
 use crate::cluster::objects::{self, ApplyOptions, Mark};
+use crate::plan::guard;
 use crate::plan::yields::{self, Yielded};
 
 /// What a job reports.
@@ -234,8 +236,38 @@ impl Target {
     }
 }
 
-/// Whether an object may be deleted and created again when a field cannot be changed: Jobs only. Nothing with data.
+/// Whether an object may be deleted and created again when a field cannot be changed: Jobs and what the app's policy
+/// names, never what holds data or carries the cloud.
 #[must_use]
-pub fn recreatable(id: &ObjectId) -> bool {
-    id.is("batch", "Job")
+pub fn recreatable(id: &ObjectId, policy: &Recreate) -> bool {
+    let holds_data = matches!(
+        (&*id.group, &*id.kind),
+        ("", "PersistentVolume" | "PersistentVolumeClaim" | "Namespace" | "Secret")
+            | ("apps", "StatefulSet")
+            | ("apiextensions.k8s.io", "CustomResourceDefinition")
+    ) || guard::is_protected(&id.group);
+    if holds_data {
+        return false;
+    }
+    (policy.jobs && id.is("batch", "Job")) || policy.objects.iter().any(|s| s.matches(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_are_recreated_and_what_policy_names_but_never_data() {
+        let id = |group: &str, kind: &str| ObjectId::new(group, kind, Some("n"), "x");
+        let all = Recreate { jobs: true, objects: vec![crate::cloud::spec::Selector::default()] };
+        assert!(recreatable(&id("batch", "Job"), &Recreate::default()));
+        assert!(!recreatable(&id("apps", "Deployment"), &Recreate::default()));
+        assert!(!recreatable(&id("batch", "Job"), &Recreate { jobs: false, objects: Vec::new() }));
+        assert!(recreatable(&id("apps", "Deployment"), &all));
+        for (group, kind) in
+            [("", "PersistentVolumeClaim"), ("apps", "StatefulSet"), ("k8s.mariadb.com", "MariaDB")]
+        {
+            assert!(!recreatable(&id(group, kind), &all), "{kind}");
+        }
+    }
 }

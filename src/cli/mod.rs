@@ -58,6 +58,8 @@ mod status;
 mod suspend;
 #[cfg(feature = "syncer")]
 mod sync;
+#[cfg(feature = "syncer")]
+mod test;
 
 pub use error::{CommandError, ErrorKind};
 pub use ui::{ColorChoice, Format, OutputArgs, Ui};
@@ -94,6 +96,9 @@ enum Command {
     /// Sync now: ask the running syncer, or do it here when there is none.
     #[cfg(feature = "syncer")]
     Sync(sync::Args),
+    /// Run an app's test hooks. Exit code 0: passed, 1: failed.
+    #[cfg(feature = "syncer")]
+    Test(test::Args),
     /// Show what a sync would change. Exit code 0: nothing, 1: changes.
     #[cfg(feature = "syncer")]
     Diff(diff::Args),
@@ -142,6 +147,8 @@ impl Command {
             Self::Run(args) => run::run(args, ui),
             #[cfg(feature = "syncer")]
             Self::Sync(args) => sync::run(args, ui),
+            #[cfg(feature = "syncer")]
+            Self::Test(args) => test::run(args, ui),
             #[cfg(feature = "syncer")]
             Self::Diff(args) => diff::run(args, ui),
             #[cfg(feature = "syncer")]

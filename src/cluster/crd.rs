@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::plan::operation::OperationRecord;
+
 /// The API group of retune's resources.
 pub const GROUP: &str = "retune.dev";
 /// Their version.
@@ -35,6 +37,9 @@ pub struct OwnMeta {
     /// Labels.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// Finalizers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub finalizers: Vec<String>,
     /// Set once somebody deletes the object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_timestamp: Option<String>,
@@ -88,6 +93,12 @@ pub struct CloudSyncSpec {
     /// How often every kind's metadata is listed once to prove that no watch missed anything, e.g. `1h`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit_interval: Option<String>,
+    /// The latest request of `retune test`; a new `id` asks once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<TestRequest>,
+    /// What happens to the cloud when this object is deleted: `keep` (default) or `delete`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_delete: Option<String>,
     /// The name of the cloud on labels; the object's own name unless set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cloud: Option<String>,
@@ -147,6 +158,59 @@ pub struct SyncRequest {
     pub by: String,
 }
 
+/// "Run the test hooks of an app."
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TestRequest {
+    /// Any text that differs from the last request's.
+    pub id: String,
+    /// The app.
+    pub app: String,
+    /// Who.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
+}
+
+/// What came of a test.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TestStatus {
+    /// The request's.
+    pub id: String,
+    /// The app.
+    pub app: String,
+    /// `running`, `passed` or `failed`.
+    pub state: String,
+    /// The hooks that succeeded, in their order.
+    #[serde(default)]
+    pub passed: Vec<String>,
+    /// Why it failed, with the last lines of the log.
+    #[serde(default)]
+    pub message: String,
+}
+
+/// An object that stays although Git has it no more.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrphanStatus {
+    /// `group/kind/namespace/name`.
+    pub object: String,
+    /// The app it belonged to.
+    #[serde(default)]
+    pub app: String,
+}
+
+/// A hook or an object on its way out that somebody should know of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoteStatus {
+    /// The app.
+    #[serde(default)]
+    pub app: String,
+    /// The object.
+    pub object: String,
+    /// What there is to know.
+    pub message: String,
+}
+
 /// `CloudSync.status`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -190,6 +254,18 @@ pub struct CloudSyncStatus {
     /// Guarded actions that wait for an approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withheld: Option<WithheldStatus>,
+    /// Hooks that failed, and objects of finished hooks that are gone (at most 50).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<NoteStatus>,
+    /// Objects that are being deleted, with the finalizers they wait for and who takes them off (at most 50).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deleting: Vec<NoteStatus>,
+    /// Objects that stay although Git has them no more: kept by policy (at most 50).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orphans: Vec<OrphanStatus>,
+    /// What came of the last `retune test`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<TestStatus>,
     /// Drift corrected since the syncer started.
     #[serde(default)]
     pub corrections: u64,
@@ -300,6 +376,19 @@ pub struct InventorySpec {
     /// Hooks that completed, by identity: the digest of their text and of what they refer to.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub hooks: BTreeMap<String, String>,
+    /// Of these, the Jobs and Pods that are still to be there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks_left: Vec<String>,
+    /// The operation under way, or the number of the last one.
+    #[serde(default)]
+    pub operation: OperationRecord,
+    /// The delete hooks of the render last applied, sealed with a key derived from the per-cloud key; `none`, or empty
+    /// when they are not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub delete_hooks: String,
+    /// The apps it depended on when it was last applied: it goes before them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<String>,
 }
 
 /// What is remembered of one object. All but the identity is empty between the inventory's write and the object's.
@@ -353,13 +442,20 @@ fn cloudsync_definition() -> Value {
         "approvals": list(&json!({"type": "object", "required": ["digest"], "properties": {
             "digest": {"type": "string", "minLength": 12}, "by": text(), "expires": {"type": "string", "format": "date-time"}}})),
         "request": {"type": "object", "required": ["id"], "properties": {"id": text(), "by": text()}},
+        "test": {"type": "object", "required": ["id", "app"], "properties": {"id": text(), "app": text(), "by": text()}},
+        "onDelete": {"type": "string", "enum": ["keep", "delete"]},
         "drift": {"type": "string", "enum": ["correct", "report", "off"]},
         "forceConflicts": {"type": "boolean"}, "auditInterval": text()}});
+    let note = json!({"type": "object", "properties": {"app": text(), "object": text(), "message": text()}});
     let status = json!({"type": "object", "properties": {
         "observedGeneration": count(), "cluster": text(), "cloudId": text(), "seenRevision": text(), "revision": text(),
         "syncedRevision": text(), "readyRevision": text(), "apps": count(), "readyApps": count(), "objects": count(),
         "ready": text(), "corrections": count(), "handledRequest": text(), "usedApprovals": list(&text()),
         "notReady": list(&json!({"type": "object", "properties": {"name": text(), "state": text(), "message": text()}})),
+        "hooks": list(&note), "deleting": list(&note),
+        "orphans": list(&json!({"type": "object", "properties": {"object": text(), "app": text()}})),
+        "test": {"type": "object", "properties": {"id": text(), "app": text(), "state": text(), "passed": list(&text()),
+            "message": text()}},
         "withheld": {"type": "object", "properties": {"digest": text(), "actions": list(&text())}},
         "drift": list(&json!({"type": "object", "properties": {"object": text(), "message": text(), "time": text()}})),
         "conditions": list(&json!({"type": "object", "required": ["type", "status"], "properties": {
@@ -389,7 +485,13 @@ fn inventory_definition() -> Value {
         "cloud": text(), "app": text(), "revision": text(), "render": text(), "readyRender": text(),
         "pastRenders": list(&text()), "objects": count(),
         "entries": {"type": "object", "additionalProperties": entry},
-        "hooks": {"type": "object", "additionalProperties": text()}}});
+        "hooks": {"type": "object", "additionalProperties": text()},
+        "hooksLeft": list(&text()), "deleteHooks": text(), "dependsOn": list(&text()),
+        "operation": {"type": "object", "properties": {"number": count(), "kind": text(), "to": text(), "attempt": count(),
+            "done": list(&json!({"type": "object", "properties": {"step": text(), "digest": text()}})),
+            "started": {"type": "object", "properties": {"step": text(), "mark": text(), "at": count()}},
+            "failed": list(&json!({"type": "object", "properties": {"step": text(), "message": text()}})),
+            "cleanUp": list(&text())}}}});
     definition(
         "Inventory",
         "inventories",

@@ -60,6 +60,21 @@ pub fn own_set(entries: &[Entry]) -> Option<OwnSet> {
     Some(OwnSet { hash: u64::from_be_bytes(first), time })
 }
 
+/// The manager that owns a finalizer: whoever put it there.
+#[must_use]
+pub fn finalizer_manager(entries: &[Entry], finalizer: &str) -> Option<String> {
+    let value = format!("v:{}", Value::from(finalizer));
+    entries
+        .iter()
+        .find(|e| {
+            e.fields
+                .as_ref()
+                .and_then(|f| serde_json::from_str::<Value>(f.get()).ok())
+                .is_some_and(|f| f["f:metadata"]["f:finalizers"].get(&value).is_some())
+        })
+        .map(|e| e.manager.clone())
+}
+
 /// Seconds since the epoch of an RFC 3339 time (`2026-11-22T11:00:00Z`, or with another offset).
 #[must_use]
 pub fn epoch_seconds(text: &str) -> Option<i64> {

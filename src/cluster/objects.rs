@@ -146,6 +146,25 @@ pub async fn get_meta(client: &Client, resource: &Resource, id: &ObjectId) -> Re
     }
 }
 
+/// A JSON merge patch of one object, as the manager of marks that are not part of a render.
+///
+/// # Errors
+/// As [`Client::request`].
+pub async fn merge(
+    client: &Client,
+    resource: &Resource,
+    id: &ObjectId,
+    patch: &Value,
+) -> Result<(), ApiError> {
+    let path = format!(
+        "{}?fieldManager=retune-marks",
+        resource.object(id.namespace.as_deref().unwrap_or(""), &id.name)
+    );
+    let what = || format!("mark {id}");
+    let call = Call::patch(&path, super::client::MERGE_PATCH, patch.to_string()).meta();
+    client.request(Purpose::Apply, &what, call).await.map(|_| ())
+}
+
 /// Deletes one object, if it is still the one that was looked at.
 ///
 /// # Errors

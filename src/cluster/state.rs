@@ -80,6 +80,22 @@ pub async fn patch_cloudsync_spec(client: &Client, name: &str, spec: &Value) -> 
     write(client, &what, Call::patch(&path, MERGE_PATCH, json!({"spec": spec}).to_string())).await
 }
 
+/// Sets a `CloudSync`'s finalizers, if it is still the one that was looked at.
+///
+/// # Errors
+/// As [`Client::request`].
+pub async fn set_cloudsync_finalizers(
+    client: &Client,
+    name: &str,
+    version: &str,
+    finalizers: &[String],
+) -> Result<(), ApiError> {
+    let what = || format!("finalizers of CloudSync {name}");
+    let patch = json!({"metadata": {"finalizers": finalizers, "resourceVersion": version}});
+    let path = own_path("cloudsyncs", name);
+    client.request(Purpose::Own, &what, Call::patch(&path, MERGE_PATCH, patch.to_string())).await.map(|_| ())
+}
+
 /// Replaces a `CloudSync`'s status.
 ///
 /// # Errors
@@ -104,6 +120,10 @@ pub async fn put_cloudsync_status(
         "notReady",
         "withheld",
         "drift",
+        "hooks",
+        "deleting",
+        "orphans",
+        "test",
         "handledRequest",
         "usedApprovals",
         "conditions",

@@ -84,6 +84,21 @@ pub fn has_rule(group: &str, kind: &str) -> bool {
     }
 }
 
+/// The verdict on a hook's object, as Helm has it: a Job is complete or failed, a Pod succeeded or failed (however long it
+/// crashes or waits before), and anything else is done once it is there.
+#[must_use]
+pub fn judge_hook(object: &Value) -> Verdict {
+    match (object["apiVersion"].as_str(), object["kind"].as_str()) {
+        (Some("batch/v1"), Some("Job")) => judge(object),
+        (Some("v1"), Some("Pod")) => match object.pointer("/status/phase").and_then(Value::as_str) {
+            Some("Succeeded") => Verdict::ready(),
+            Some("Failed") => rules::pod(object),
+            _ => Verdict::progressing(judge(object).message),
+        },
+        _ => Verdict::ready(),
+    }
+}
+
 /// The verdict on a live object.
 #[must_use]
 pub fn judge(object: &Value) -> Verdict {

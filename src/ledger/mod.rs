@@ -6,7 +6,7 @@
 //! lock that keeps two syncers from sharing a data folder.
 
 mod record;
-mod seal;
+pub(crate) mod seal;
 mod store;
 
 pub use record::{DriftRecord, Entry, RevisionInfo, SyncRecord, What};

@@ -1,11 +1,12 @@
-//! Sealing entries: AES-256-GCM under a key derived from the per-cloud key, a random nonce before each.
+//! Sealing entries and texts: AES-256-GCM under a key derived from the per-cloud key for one purpose, a random nonce before
+//! each.
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hkdf;
 use ring::rand::{SecureRandom, SystemRandom};
 
 /// What keeps entries unreadable without the per-cloud key.
-pub(super) struct Seal {
+pub(crate) struct Seal {
     key: LessSafeKey,
     random: SystemRandom,
 }
@@ -13,14 +14,23 @@ pub(super) struct Seal {
 impl Seal {
     /// Derives the ledger's key.
     pub(super) fn new(cloud_key: &[u8; 32]) -> Option<Self> {
-        let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"retune.dev/ledger");
+        Self::derive(cloud_key, b"retune.dev/ledger")
+    }
+
+    /// Derives the key of texts that the inventory keeps.
+    pub(crate) fn of_inventory(cloud_key: &[u8; 32]) -> Option<Self> {
+        Self::derive(cloud_key, b"retune.dev/inventory")
+    }
+
+    fn derive(cloud_key: &[u8; 32], purpose: &[u8]) -> Option<Self> {
+        let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, purpose);
         let secret = salt.extract(cloud_key);
         let material = secret.expand(&[b"entries v1"], &AES_256_GCM).ok()?;
         Some(Self { key: LessSafeKey::new(UnboundKey::from(material)), random: SystemRandom::new() })
     }
 
     /// Nonce and sealed text.
-    pub(super) fn seal(&self, text: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn seal(&self, text: &[u8]) -> Option<Vec<u8>> {
         let mut nonce = [0_u8; NONCE_LEN];
         self.random.fill(&mut nonce).ok()?;
         let mut sealed = text.to_vec();
@@ -33,7 +43,7 @@ impl Seal {
     }
 
     /// The text, if it was sealed with this key and is whole.
-    pub(super) fn open(&self, sealed: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn open(&self, sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, rest) = sealed.split_at_checked(NONCE_LEN)?;
         let mut text = rest.to_vec();
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;

@@ -263,6 +263,16 @@ fn digest(object: &Object, referable: &Referable<'_>) -> (String, Vec<Reference>
     (Digest::of_parts(parts).to_string(), live)
 }
 
+/// The ConfigMaps and Secrets that a hook's pods refer to.
+#[must_use]
+pub fn references_of(object: &Object) -> Vec<Reference> {
+    let mut names = Vec::new();
+    references(&object.json(), "", &mut names, 0);
+    names.sort();
+    names.dedup();
+    names.into_iter().map(|(kind, name)| Reference { kind, name }).collect()
+}
+
 /// How many references of one hook are read in the cluster.
 const MAX_LIVE: usize = 32;
 

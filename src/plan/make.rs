@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::guard::{self, Guard};
-use super::order::{self, Phase};
 use super::operation::Operation;
+use super::order::{self, Phase};
 use super::{Action, AppMemory, AppPlan, Facts, Live, Plan, Verb, Withheld, hooks};
 use crate::cloud::{AppState, ObjectId, RenderedApp, RenderedCloud};
 

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`facts`] | what is remembered and seen of each object |
 //! | [`order`] | the order of kinds inside an app |
+//! | [`finalizers`] | who takes which finalizer off |
 //! | [`guard`] | which deletions wait for an approval |
 //! | [`hooks`] | which Helm hooks are due |
 //! | [`operation`] | install, upgrade, rollback, delete, and what is remembered of one under way |
@@ -18,6 +19,7 @@
 
 pub mod display;
 pub mod facts;
+pub mod finalizers;
 pub mod guard;
 pub mod hooks;
 pub mod make;

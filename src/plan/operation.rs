@@ -196,7 +196,11 @@ mod tests {
         assert_eq!(upgrade.operation(Some(a), &[], a), Some(Operation::Rollback));
         let rollback = upgrade.begun(Operation::Rollback, &a.to_string());
         assert_eq!(rollback.number, 2);
-        assert_eq!(rollback.operation(Some(a), &[], a), Some(Operation::Rollback), "it goes on after a restart");
+        assert_eq!(
+            rollback.operation(Some(a), &[], a),
+            Some(Operation::Rollback),
+            "it goes on after a restart"
+        );
         let delete = OperationRecord::default().begun(Operation::Delete, "");
         assert_eq!(delete.operation(Some(a), &[], a), Some(Operation::Install));
     }

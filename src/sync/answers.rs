@@ -39,6 +39,8 @@ impl Engine {
                     known.keep = keeps(object);
                 }
                 let app = Arc::clone(&known.app);
+                let version = Arc::clone(&known.version);
+                self.adopted(&id, &version);
                 self.memory.app(&app).touch(&id);
                 self.dirty();
                 self.refresh_ready(&id);
@@ -101,7 +103,7 @@ impl Engine {
                     self.urgent.push_front(id.clone());
                 }
             }
-            ErrorKind::Immutable if recreatable(id) => {
+            ErrorKind::Immutable if self.may_recreate(id) => {
                 self.server_answers();
                 tracing::info!(object = %id, "a field cannot be changed in place: deleted and created again");
                 self.start_delete(id, true);
@@ -139,6 +141,12 @@ impl Engine {
         }
     }
 
+    fn may_recreate(&self, id: &ObjectId) -> bool {
+        let desired = self.desired.as_ref();
+        let policy = desired.and_then(|d| d.cloud.app(d.object(id)?.0)).map(|a| &a.policy.recreate);
+        policy.is_some_and(|policy| recreatable(id, policy))
+    }
+
     /// The server's refusal with the place the object came from.
     fn explain(&self, id: &ObjectId, error: &ApiError) -> String {
         let origin = self
@@ -149,7 +157,7 @@ impl Engine {
             .unwrap_or_default();
         let mut text = format!("{origin}{id}: {} ({})", error.message, error.kind.as_str());
         if error.kind == ErrorKind::Immutable {
-            text.push_str("; delete the object by hand if it may go, or give it a new name");
+            text.push_str("; delete the object by hand if it may go, give it a new name, or let spec.recreate of its app name it");
         }
         text
     }
@@ -177,7 +185,7 @@ impl Engine {
                     known.own = None;
                     known.wanted = true;
                 } else if gone || !self.watches.contains_key(&(Arc::clone(&id.group), Arc::clone(&id.kind))) {
-                    self.forget(id);
+                    self.deleted(id);
                 } else {
                     known.deleting = true;
                 }

@@ -107,9 +107,7 @@ impl Engine {
                 self.stopping = true;
             }
             Change::Is(cloudsync) => {
-                if cloudsync.metadata.deletion_timestamp.is_none() {
-                    self.steer(*cloudsync);
-                }
+                self.steer(*cloudsync);
             }
         }
     }
@@ -137,6 +135,8 @@ impl Engine {
         let interval_changed = self.cloudsync.spec.interval != spec.interval;
         self.cloudsync.spec = cloudsync.spec;
         self.cloudsync.metadata = cloudsync.metadata;
+        self.mind_the_end();
+        self.ask_test();
         let now = &self.steering;
         if before.generation == now.generation && before.generation != 0 {
             return;
@@ -192,6 +192,7 @@ impl Engine {
             return;
         }
         self.retries.clear();
+        self.retry_hooks();
         self.brake = None;
         if self.desired.is_some() && !self.steering.suspend {
             self.plan_again();

@@ -63,10 +63,10 @@ pub(super) enum Message {
     Scanned(Result<super::scan::Scan, ApiError>),
     /// An approval was recorded as used.
     Consumed(Result<(), ApiError>),
-    /// A hook's object was created, or found.
-    HookStarted(super::hooks::Started),
     /// Whether CRDs have instances.
     Counted(super::definitions::Counted),
+    /// Something about a hook that is being run.
+    Hook(super::hooks::HookNews),
     /// The audit's lists.
     Audited(Result<Vec<(ObjectId, crate::cluster::meta::Meta)>, ApiError>),
 }
@@ -145,6 +145,18 @@ pub struct Engine {
     pub(super) consuming: Option<(Arc<Desired>, Plan)>,
     /// Apps whose hooks are being run.
     pub(super) hooks: super::hooks::HookRuns,
+    /// The last number given to a run of hooks.
+    pub(super) hook_serial: u64,
+    /// Objects that finished hooks left.
+    pub(super) leftovers: super::hooks::Leftovers,
+    /// Objects that stay although Git has them no more.
+    pub(super) orphans: super::teardown::Orphans,
+    /// What `retune test` asked for and what came of it.
+    pub(super) testing: super::testing::Testing,
+    /// Whether the `CloudSync` is being deleted and asked for the cloud to go with it.
+    pub(super) tearing_down: bool,
+    /// The per-cloud key.
+    pub(super) key: [u8; 32],
     /// Objects of each app that are not ready.
     pub(super) unready: BTreeMap<Arc<str>, HashSet<ObjectId>>,
     pub(super) watches: HashMap<(Arc<str>, Arc<str>), WatchState>,
@@ -199,6 +211,8 @@ pub struct Start {
     pub follow: Follow,
     /// The ledger.
     pub ledger: Ledger,
+    /// The per-cloud key.
+    pub key: [u8; 32],
     /// End after one sync.
     pub once: bool,
     /// The cluster is older than what was seen of it before: nothing is pruned until all is compared.
@@ -227,7 +241,13 @@ impl Engine {
             active: None,
             planned: false,
             consuming: None,
-            hooks: HashMap::new(),
+            hooks: super::hooks::HookRuns::new(),
+            hook_serial: 0,
+            leftovers: super::hooks::Leftovers::default(),
+            orphans: super::teardown::Orphans::load(&start.cloudsync.status),
+            testing: super::testing::Testing::default(),
+            tearing_down: false,
+            key: start.key,
             unready: BTreeMap::new(),
             watches: HashMap::new(),
             urgent: VecDeque::new(),
@@ -260,6 +280,7 @@ impl Engine {
             once: start.once,
             ended: None,
         };
+        engine.open_kept_hooks();
         engine.steer(start.cloudsync);
         engine
     }
@@ -374,8 +395,8 @@ impl Engine {
             Message::Discovered(result) => self.on_discovered(result),
             Message::Scanned(result) => self.on_scanned(result),
             Message::Consumed(result) => self.on_consumed(result),
-            Message::HookStarted(started) => self.on_hook_started(started),
             Message::Counted(counted) => self.on_counted(counted),
+            Message::Hook(news) => self.on_hook_news(news),
             Message::Audited(result) => self.on_audited(result),
         }
     }

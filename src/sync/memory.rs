@@ -10,12 +10,13 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::index::{Index, Standing, Tracked};
-use crate::cloud::{Digest, ObjectId};
+use crate::cloud::{Digest, Hook, ObjectId};
 use crate::cluster::crd::{Inventory, InventoryEntry};
 use crate::cluster::fields::OwnSet;
 use crate::cluster::meta::Uid;
 use crate::health::Health;
 use crate::plan::AppMemory;
+use crate::plan::operation::OperationRecord;
 
 /// The most entries of one shard.
 pub const SHARD_ENTRIES: usize = 1_000;
@@ -35,6 +36,16 @@ pub struct AppRecord {
     pub past_renders: Vec<String>,
     /// Completed hooks.
     pub hooks: BTreeMap<String, String>,
+    /// Jobs and Pods of completed hooks that are still to be there.
+    pub hooks_left: BTreeSet<String>,
+    /// The operation under way.
+    pub operation: OperationRecord,
+    /// The delete hooks of the render last applied, if they are known.
+    pub delete_hooks: Option<Vec<Hook>>,
+    /// The same as the inventory keeps them.
+    pub delete_hooks_sealed: String,
+    /// The apps it depends on.
+    pub depends_on: Vec<String>,
     /// Entries per shard.
     shards: Vec<usize>,
     /// Whether the head (all but the entries) must be written.
@@ -71,13 +82,70 @@ impl AppRecord {
             ready_render: self.ready_render,
             past_renders: self.past_renders.clone(),
             hooks: self.hooks.clone(),
+            operation: self.operation.clone(),
+            delete_hooks: self.delete_hooks.clone(),
+            depends_on: self.depends_on.clone(),
         }
     }
 
-    /// Notes that a hook completed.
-    pub fn hook_done(&mut self, key: String, digest: String) {
+    /// The operation, to be changed; it is written soon.
+    pub fn operation_mut(&mut self) -> &mut OperationRecord {
+        self.dirty_head = true;
+        &mut self.operation
+    }
+
+    /// Notes that a hook completed, and whether its object stays.
+    pub fn hook_done(&mut self, key: String, digest: String, stays: bool) {
+        if stays {
+            self.hooks_left.insert(key.clone());
+        } else {
+            self.hooks_left.remove(&key);
+        }
         self.hooks.insert(key, digest);
         self.dirty_head = true;
+    }
+
+    /// Keeps what a later deletion needs to know of the render that is live from now on.
+    pub fn keep_for_deletion(&mut self, hooks: Vec<Hook>, sealed: Option<String>, depends_on: &[Arc<str>]) {
+        self.dirty_head = true;
+        self.depends_on = depends_on.iter().map(ToString::to_string).collect();
+        let same = |a: &Hook, b: &Hook| {
+            a.object.digest == b.object.digest && a.weight == b.weight && a.events == b.events
+        };
+        let known = self
+            .delete_hooks
+            .as_deref()
+            .is_some_and(|k| k.len() == hooks.len() && k.iter().zip(&hooks).all(|(a, b)| same(a, b)));
+        if known && !self.delete_hooks_sealed.is_empty() {
+            return;
+        }
+        self.delete_hooks_sealed = match sealed {
+            _ if hooks.is_empty() => "none".to_owned(),
+            Some(sealed) => sealed,
+            None => String::new(),
+        };
+        self.delete_hooks = Some(hooks);
+    }
+
+    /// Nothing of the app is left: its record goes with the next write, but for deletions that are due.
+    pub fn forget(&mut self) {
+        let clean_up = std::mem::take(&mut self.operation.clean_up);
+        *self = Self {
+            shards: std::mem::take(&mut self.shards),
+            dirty: std::mem::take(&mut self.dirty),
+            removed: std::mem::take(&mut self.removed),
+            dirty_head: true,
+            ..Self::default()
+        };
+        self.operation.clean_up = clean_up;
+    }
+
+    /// Whether nothing is worth a record.
+    fn is_bare(&self) -> bool {
+        self.hooks.is_empty()
+            && self.operation.kind.is_none()
+            && self.operation.clean_up.is_empty()
+            && self.delete_hooks.as_ref().is_none_or(Vec::is_empty)
     }
 
     /// Notes that a render was ready.
@@ -213,6 +281,11 @@ impl Memory {
                 record.ready_render = Digest::from_str(&spec.ready_render).ok();
                 record.past_renders.clone_from(&spec.past_renders);
                 record.hooks.clone_from(&spec.hooks);
+                record.hooks_left = spec.hooks_left.iter().cloned().collect();
+                record.operation.clone_from(&spec.operation);
+                record.depends_on.clone_from(&spec.depends_on);
+                record.delete_hooks_sealed.clone_from(&spec.delete_hooks);
+                record.delete_hooks = (spec.delete_hooks == "none").then(Vec::new);
             }
             for (key, entry) in &spec.entries {
                 let Some(id) = parse_key(key) else { continue };
@@ -295,11 +368,15 @@ impl Memory {
                     spec["readyRender"] =
                         json!(record.ready_render.map(|d| d.to_string()).unwrap_or_default());
                     spec["pastRenders"] = json!(record.past_renders);
+                    spec["hooksLeft"] = json!(record.hooks_left);
+                    spec["operation"] = json!(record.operation);
+                    spec["deleteHooks"] = json!(record.delete_hooks_sealed);
+                    spec["dependsOn"] = json!(record.depends_on);
                     if !record.hooks.is_empty() {
                         spec["hooks"] = json!(record.hooks);
                     }
                 }
-                let delete = count == 0 && (shard > 0 || (total == 0 && record.hooks.is_empty()));
+                let delete = count == 0 && (shard > 0 || (total == 0 && record.is_bare()));
                 out.push(ShardWrite {
                     app: Arc::clone(app),
                     name: format!("{cloud}.{app}.{shard}"),
@@ -308,7 +385,7 @@ impl Memory {
                     delete,
                 });
             }
-            if total == 0 && record.hooks.is_empty() {
+            if total == 0 && record.is_bare() {
                 empty.push(Arc::clone(app));
             }
         }

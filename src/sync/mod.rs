@@ -14,6 +14,7 @@
 //! | [`work`], [`answers`], [`shards`] | starting requests; the server's answers; writing the inventory |
 //! | [`scan`] | what there is in the cluster before the first plan, and discovery |
 //! | [`hooks`] | Helm hooks |
+//! | [`testing`], [`teardown`] | `retune test`; the end of a cloud |
 //! | [`follow`] | source and render |
 //! | [`start`], [`preview`] | starting a syncer; making a plan without one |
 
@@ -34,4 +35,6 @@ pub mod revise;
 pub mod scan;
 pub mod shards;
 pub mod start;
+pub mod teardown;
+pub mod testing;
 pub mod work;

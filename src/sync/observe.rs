@@ -39,7 +39,11 @@ impl Engine {
         }
         let digest: Option<Digest<health::Verdict>> = health::has_rule(group, kind).then(|| {
             let digest: Digest<health::Verdict> = Arc::new(|object| {
-                serde_json::from_str(object.get()).ok().map(|value: serde_json::Value| health::judge(&value))
+                serde_json::from_str(object.get()).ok().map(|value: serde_json::Value| {
+                    let hook =
+                        value.pointer("/metadata/labels").and_then(|l| l.get(super::hooks::LABEL_HOOK));
+                    if hook.is_some() { health::judge_hook(&value) } else { health::judge(&value) }
+                })
             });
             digest
         });
@@ -63,6 +67,8 @@ impl Engine {
                     watch.round += 1;
                     watch.synced = false;
                 }
+                self.leftovers.relisted(&key.0, &key.1);
+                self.orphans.relisted(&key.0, &key.1);
             }
             Event::Applied(meta, verdict) => {
                 let round = self.watches.get(&key).map_or(0, |w| w.round);
@@ -88,6 +94,9 @@ impl Engine {
 
     fn on_object(&mut self, id: &ObjectId, meta: Box<Meta>, verdict: Option<health::Verdict>, round: u32) {
         let Some(known) = self.index.objects.get_mut(id) else {
+            if !meta.deleting && meta.own_annotations.contains_key(super::hooks::ANNOTATION_DIGEST) {
+                self.leftovers.shown(id, meta.uid);
+            }
             if self.hooks.is_empty() || !self.on_hook_event(id, meta.uid, verdict.as_ref()) {
                 self.on_stranger(id, &meta);
             }
@@ -119,9 +128,8 @@ impl Engine {
         let Some(known) = self.index.objects.get_mut(id) else { return };
         if known.deleting {
             known.rv = known.rv.max(meta.rv);
-            known.message = meta
-                .deleting
-                .then(|| format!("is being deleted; waits for {}", meta.finalizers.join(", ")).into());
+            known.message = meta.deleting.then(|| super::teardown::waits_for(meta).into());
+            self.report.due |= !meta.finalizers.is_empty();
             return;
         }
         if known.uid == Some(meta.uid) && meta.rv < known.rv && known.standing == Standing::Unknown {
@@ -231,6 +239,9 @@ impl Engine {
 
     pub(super) fn on_gone(&mut self, id: &ObjectId, meta: Box<Meta>) {
         let Some(known) = self.index.objects.get_mut(id) else {
+            if self.orphans.remove(id) {
+                self.report.due = true;
+            }
             self.on_hook_gone(id, meta.uid);
             return;
         };
@@ -248,7 +259,7 @@ impl Engine {
     pub(super) fn absent(&mut self, id: &ObjectId, last: &Meta) {
         let Some(known) = self.index.objects.get_mut(id) else { return };
         if known.deleting {
-            self.forget(id);
+            self.deleted(id);
             return;
         }
         if known.digest.is_none() {
@@ -289,6 +300,8 @@ impl Engine {
         let Some(watch) = self.watches.get_mut(&key) else { return };
         watch.synced = true;
         let round = watch.round;
+        self.hooks_listed(&key.0, &key.1);
+        self.report.due |= self.orphans.listed(&key.0, &key.1);
         let missing: Vec<ObjectId> = self
             .index
             .objects
@@ -301,7 +314,7 @@ impl Engine {
         for id in missing {
             let Some(known) = self.index.objects.get_mut(&id) else { continue };
             if known.deleting {
-                self.forget(&id);
+                self.deleted(&id);
                 continue;
             }
             // Applied while the list was under way: its own event follows.
@@ -323,9 +336,16 @@ impl Engine {
             return;
         }
         let Some(app) = meta.app.as_deref() else { return };
+        if let Some(from) = meta.own_annotations.get(super::teardown::ANNOTATION_ORPHAN) {
+            self.orphans.insert(id, from);
+            return;
+        }
         // An app whose whole record is missing has lost its inventory. (A released object of a known app stays out.)
         if self.memory.apps.contains_key(app) || self.scanned {
-            self.report.orphan(id);
+            if self.orphans.insert(id, app) {
+                tracing::info!(object = %id, "carries this cloud's marks and is not in its inventory: left alone");
+                self.report.due = true;
+            }
             return;
         }
         self.rebuild(id, app, meta);

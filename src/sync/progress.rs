@@ -52,22 +52,26 @@ impl Engine {
                 self.want(&id, false);
             }
             Order::Delete(action) => {
-                if self.index.objects.contains_key(&action.id) {
-                    self.deletions.push_back(*action);
+                if let Some(known) = self.index.objects.get(&action.id) {
+                    // One that is on its way out already is waited for.
+                    if !known.deleting {
+                        self.deletions.push_back(*action);
+                    }
                 } else if let Some(active) = &mut self.active {
                     active.run.applied(&action.id);
                 }
             }
             Order::Release(id) => {
-                tracing::info!(object = %id, "released: it stays in the cluster and is managed no more");
-                self.forget(&id);
+                self.release(&id);
             }
             Order::Hooks(app, when) => self.run_hooks(&app, when),
+            Order::AppRemoved(app) => self.app_removed(&app),
             Order::AppApplied(app) => {
                 let revision = self.desired.as_ref().map(|d| d.revision.id.clone()).unwrap_or_default();
                 if let Some(digest) = self.desired.as_ref().and_then(|d| d.cloud.app(&app)).map(|a| a.digest)
                 {
                     self.memory.app(&app).set_render(digest, &revision);
+                    self.end_operation(&app);
                     self.dirty();
                 }
             }
@@ -102,6 +106,13 @@ impl Engine {
     /// Puts an app's additions into the inventory before any of its objects is applied.
     fn record(&mut self, app: &Arc<str>) {
         let Some(desired) = self.desired.clone() else { return };
+        let operation = self.active.as_ref().and_then(|a| a.run.app(app)).and_then(|r| {
+            // Without hooks there is nothing to remember.
+            r.plan.operation.filter(|_| !r.plan.hooks.is_empty() || r.plan.removed)
+        });
+        if let Some(operation) = operation {
+            self.begin_operation(app, operation);
+        }
         let ids: Vec<ObjectId> = match self.active.as_ref().and_then(|a| a.run.app(app)) {
             Some(run) => run
                 .plan

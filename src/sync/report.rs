@@ -9,7 +9,9 @@ use super::follow::RevisionInfo;
 use super::index::Standing;
 use crate::apply::run::State;
 use crate::cloud::ObjectId;
-use crate::cluster::crd::{AppStatus, CloudSyncStatus, Condition, DriftStatus, WithheldStatus};
+use crate::cluster::crd::{
+    AppStatus, CloudSyncStatus, Condition, DriftStatus, NoteStatus, OrphanStatus, WithheldStatus,
+};
 use crate::cluster::error::ApiError;
 use crate::cluster::events::{self, EventNote};
 use crate::cluster::{state, time};
@@ -35,7 +37,6 @@ pub(super) struct Report {
     recent: VecDeque<DriftStatus>,
     timed_out: BTreeSet<Arc<str>>,
     fights: BTreeSet<String>,
-    orphans: BTreeSet<ObjectId>,
     withheld: bool,
     /// Corrections since the start.
     pub(super) corrections: u64,
@@ -58,7 +59,6 @@ impl Report {
             recent: status.drift.iter().cloned().collect(),
             timed_out: BTreeSet::new(),
             fights: BTreeSet::new(),
-            orphans: BTreeSet::new(),
             withheld: status.withheld.is_some(),
             corrections: status.corrections,
             corrected_since_event: 0,
@@ -102,12 +102,6 @@ impl Report {
             self.events.push(EventNote { warning: true, reason: "Fight", note: line });
         }
         self.due = true;
-    }
-
-    pub(super) fn orphan(&mut self, id: &ObjectId) {
-        if self.orphans.insert(id.clone()) {
-            tracing::info!(object = %id, "carries this cloud's marks and is not in its inventory: left alone");
-        }
     }
 
     pub(super) fn timed_out(&mut self, app: &Arc<str>) {
@@ -223,6 +217,7 @@ impl Engine {
         status.corrections = self.report.corrections;
         status.drift = self.report.recent.iter().cloned().collect();
         status.objects = u32::try_from(self.index.objects.len()).unwrap_or(u32::MAX);
+        (status.hooks, status.deleting, status.orphans) = self.make_notes();
         let mut not_ready = Vec::new();
         let mut failed = Vec::new();
         if let Some(desired) = &self.desired {
@@ -230,7 +225,11 @@ impl Engine {
                 let run = self.active.as_ref().and_then(|a| a.run.app(&app.name));
                 let hook = self.hook_message(&app.name);
                 let waiting = self.unready.get(&app.name).filter(|s| !s.is_empty());
-                let errors = run.map(|r| r.failed.values().cloned().collect::<Vec<_>>()).unwrap_or_default();
+                let mut errors =
+                    run.map(|r| r.failed.values().cloned().collect::<Vec<_>>()).unwrap_or_default();
+                if errors.is_empty() {
+                    errors.extend(self.hook_failure(&app.name).map(str::to_owned));
+                }
                 if waiting.is_none() && errors.is_empty() && hook.is_none() {
                     continue;
                 }
@@ -343,6 +342,31 @@ impl Engine {
             ));
         }
         status
+    }
+
+    /// What there is to know of hooks, of objects on their way out, and of orphans.
+    fn make_notes(&self) -> (Vec<NoteStatus>, Vec<NoteStatus>, Vec<OrphanStatus>) {
+        let cut = |text: &str| text.chars().take(2_000).collect::<String>();
+        let note = |app: &str, object: String, message: &str| NoteStatus {
+            app: app.to_owned(),
+            object,
+            message: cut(message),
+        };
+        let failed = self.memory.apps.iter().flat_map(|(app, record)| {
+            let one = |f: &crate::plan::operation::FailedStep| note(app, f.step.clone(), &f.message);
+            record.operation.failed.iter().map(one).collect::<Vec<_>>()
+        });
+        let gone = self.leftovers.gone().map(|(app, id, told)| note(app, id.to_string(), told));
+        let mut deleting: Vec<NoteStatus> = self
+            .index
+            .objects
+            .iter()
+            .filter(|(_, k)| k.deleting)
+            .filter_map(|(id, k)| Some(note(&k.app, id.to_string(), k.message.as_deref()?)))
+            .collect();
+        deleting.sort_by(|a, b| a.object.cmp(&b.object));
+        deleting.truncate(LISTED);
+        (failed.chain(gone).take(LISTED).collect(), deleting, self.orphans.status(LISTED))
     }
 
     fn readiness_of(&self, app: &str) -> bool {

@@ -14,6 +14,9 @@ use crate::plan::{self, Facts, Live, Plan, Remembered, Verb};
 impl Engine {
     /// A revision, or why there is none.
     pub(super) fn on_news(&mut self, news: News) {
+        if self.tearing_down {
+            return;
+        }
         match news {
             News::Desired(desired) => {
                 self.report.source_ok(&desired.revision.id);
@@ -82,7 +85,7 @@ impl Engine {
         self.queue.clear();
         self.urgent.clear();
         self.deletions.clear();
-        self.hooks.clear();
+        self.drop_hooks();
         for known in self.index.objects.values_mut() {
             known.queued = false;
             known.wanted = false;
@@ -121,9 +124,9 @@ impl Engine {
             .index
             .objects
             .iter()
-            .filter(|(_, k)| !k.deleting)
             .map(|(id, k)| {
                 let live = match &k.standing {
+                    _ if k.deleting => Live::Deleting,
                     Standing::Unknown => Live::Unknown,
                     Standing::InSync => Live::InSync,
                     Standing::Absent => Live::Absent,
@@ -169,6 +172,7 @@ impl Engine {
         for (group, kind) in kinds {
             self.ensure_watch(&group, &kind);
         }
+        self.look_after_hooks();
         // What is not as desired makes its app unready.
         self.unready.clear();
         for app in &desired.cloud.apps {

@@ -174,7 +174,11 @@ pub(super) async fn scan(
     let mut ours = Vec::new();
     for (resource, meta) in lists.into_iter().flatten() {
         let id = id_of(&resource, &meta);
-        if !meta.deleting && meta.own.is_some() && meta.owner.as_deref() == Some(&owner_value(cloud_id, &id))
+        let orphan = meta.own_annotations.contains_key(super::teardown::ANNOTATION_ORPHAN);
+        if !meta.deleting
+            && !orphan
+            && meta.own.is_some()
+            && meta.owner.as_deref() == Some(&owner_value(cloud_id, &id))
         {
             ours.push((id, meta));
         }

@@ -153,6 +153,7 @@ impl Engine {
             if let Some(active) = &mut self.active {
                 active.run.recorded(&app);
             }
+            self.hooks_noted(&app);
         }
     }
 }

@@ -255,6 +255,7 @@ async fn lead(
         inventory,
         follow,
         ledger,
+        key: *key,
         once: options.once,
         restored,
     });

@@ -28,6 +28,8 @@ impl Engine {
     pub(super) fn pump(&mut self) {
         if !self.stopping {
             self.advance();
+            self.advance_test();
+            self.end_if_empty();
             self.dispatch();
         }
         self.flush_inventory();

@@ -116,6 +116,7 @@ impl Running {
                 inventory,
                 follow: Follow::given(inbox),
                 ledger: Ledger::none(),
+                key: [7; 32],
                 once: false,
                 restored: false,
             };
