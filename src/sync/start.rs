@@ -255,7 +255,7 @@ async fn lead(
         inventory,
         follow,
         ledger,
-        key: *key,
+        key,
         once: options.once,
         restored,
     });
