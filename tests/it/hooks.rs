@@ -199,6 +199,117 @@ fn hooks_run_once_per_change_in_order_and_not_again_after_a_restart() {
 
 #[test]
 #[ignore = "needs the control plane: ./tests/run"]
+fn a_failed_hook_is_told_and_runs_again_only_with_a_new_revision() {
+    let ns = control_plane().namespace("failing");
+    let failing = |argument: &str, outcome: &str| {
+        let pod = json!({"metadata": {"annotations": {"test.retune.dev/outcome": outcome}}, "spec": {"restartPolicy": "Never",
+            "containers": [{"name": "main", "image": "example.org/x:1", "args": [argument]}]}});
+        let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "migrate"},
+            "spec": {"backoffLimit": 0, "template": pod}});
+        hook(&[HookEvent::PostInstall], 0, object(job, &ns))
+    };
+    let failed = || {
+        eventually("the failure is told", SOON, || {
+            let found = control_plane().get(&["cloudsync", &ns, "-n", "retune-system"])?;
+            let note = found.pointer("/status/hooks/0/message")?.as_str()?.to_owned();
+            note.contains("migrate").then_some(note)
+        })
+    };
+    let running = Running::start(&ns);
+    running.send(revision("r1", &ns, Vec::new(), vec![failing("one", "fail")]));
+    let note = failed();
+    // kwok's nodes have no logs: that is said, and nothing breaks.
+    assert!(note.contains("log of pod") && note.contains("events:"), "{note}");
+    let first = uid("job", "migrate", &ns);
+    running.end();
+
+    let running = Running::start(&ns);
+    running.send(revision("r1", &ns, Vec::new(), vec![failing("one", "fail")]));
+    assert!(failed().contains("failed"));
+    let log = control_plane().audit();
+    running.send(revision("r2", &ns, Vec::new(), vec![failing("two", "")]));
+    running.await_ready("r2");
+    assert_ne!(uid("job", "migrate", &ns), first, "the new revision's hook ran");
+    let writes = log.writes_to_managed("admin");
+    let deleted: Vec<_> = writes.iter().filter(|r| r.namespace == ns && r.verb == "delete").collect();
+    assert_eq!(deleted.len(), 1, "the restart ran nothing: the failed Job went once, for the new revision");
+    running.end();
+}
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
+fn a_finished_hooks_job_that_vanishes_stays_done_and_is_told_or_restored() {
+    let ns = control_plane().namespace("vanish");
+    let map = |value: &str| {
+        object(
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "conf"}, "data": {"a": value}}),
+            &ns,
+        )
+    };
+    let hooks = || vec![hook(&[HookEvent::PostInstall, HookEvent::PostUpgrade], 0, job("sync", &ns, "x"))];
+    let running = Running::start(&ns);
+    running.send(revision("r1", &ns, vec![map("1")], hooks()));
+    running.await_ready("r1");
+    control_plane().kubectl(&["delete", "job", "sync", "-n", &ns]);
+    eventually("the loss is told", SOON, || {
+        let found = control_plane().get(&["cloudsync", &ns, "-n", "retune-system"])?;
+        found.pointer("/status/hooks/0/message")?.as_str()?.contains("is gone").then_some(())
+    });
+    running.send(revision("r2", &ns, vec![map("2")], hooks()));
+    running.await_ready("r2");
+    assert!(control_plane().get(&["job", "sync", "-n", &ns]).is_none(), "it counts as done");
+    running.end();
+
+    // With spec.hooks.restore the object is created again, also when it went while no syncer ran.
+    let running = Running::start(&ns);
+    let News::Desired(desired) = revision("r3", &ns, vec![map("3")], hooks()) else { unreachable!() };
+    let mut cloud = (*desired.cloud).clone();
+    let mut app = (*cloud.apps[0]).clone();
+    app.policy.hooks.restore = true;
+    cloud.apps = vec![Arc::new(app)];
+    running.send(News::Desired(Arc::new(Desired::new(
+        desired.revision.clone(),
+        Arc::new(cloud),
+        Instant::now(),
+    ))));
+    eventually("it is restored", SOON, || control_plane().get(&["job", "sync", "-n", &ns]));
+    running.end();
+}
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
+fn a_secret_that_git_does_not_have_runs_its_hook_again_with_the_next_upgrade_once_it_changes() {
+    let ns = control_plane().namespace("rotate");
+    let map = |value: &str| {
+        object(
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "conf"}, "data": {"a": value}}),
+            &ns,
+        )
+    };
+    let hooks = || {
+        let pod = json!({"restartPolicy": "Never", "containers": [{"name": "main", "image": "example.org/x:1",
+            "envFrom": [{"secretRef": {"name": "password"}}]}]});
+        let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "sync"}, "spec": {"template": {"spec": pod}}});
+        vec![hook(&[HookEvent::PostInstall, HookEvent::PostUpgrade], 0, object(job, &ns))]
+    };
+    control_plane().kubectl(&["create", "secret", "generic", "password", "-n", &ns, "--from-literal=a=one"]);
+    let running = Running::start(&ns);
+    running.send(revision("r1", &ns, vec![map("1")], hooks()));
+    running.await_ready("r1");
+    let first = uid("job", "sync", &ns);
+    running.send(revision("r2", &ns, vec![map("2")], hooks()));
+    running.await_ready("r2");
+    assert_eq!(uid("job", "sync", &ns), first, "nothing it refers to has changed");
+    let patch = "{\"stringData\": {\"a\": \"two\"}}";
+    control_plane().kubectl(&["patch", "secret", "password", "-n", &ns, "--type=merge", "-p", patch]);
+    running.send(revision("r3", &ns, vec![map("3")], hooks()));
+    running.await_ready("r3");
+    assert_ne!(uid("job", "sync", &ns), first, "a rotated password runs it again");
+    running.end();
+}
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
 fn replicas_under_an_autoscaler_are_left_alone_and_never_fall_to_one() {
     let ns = control_plane().namespace("scaled");
     let deployment = |image: &str| {

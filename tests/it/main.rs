@@ -8,6 +8,8 @@ mod cloud;
 #[cfg(feature = "syncer")]
 mod controlplane;
 #[cfg(feature = "syncer")]
+mod deletion;
+#[cfg(feature = "syncer")]
 mod drift;
 #[cfg(feature = "syncer")]
 mod engine;
@@ -15,6 +17,8 @@ mod health;
 mod helm;
 #[cfg(feature = "syncer")]
 mod hooks;
+#[cfg(feature = "syncer")]
+mod hooks_helm;
 mod kustomize;
 mod kustomize_fuzz;
 #[cfg(feature = "syncer")]
