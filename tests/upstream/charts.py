@@ -4,17 +4,19 @@ A source is what an App's spec.chart.repository names. The chart is taken at its
 OpenStack-Helm the commit in the version), else at the newest commit, and its Chart.yaml gets the version that a release would have.
 """
 
+import io
 import re
+import shutil
 import subprocess
 import tarfile
-import io
 from pathlib import Path
 
-# repository URL -> (fetched repository, the chart's folder, the tags to try); {name} and {version} are the chart's.
+# repository URL (and chart, where one repository's charts come from several) -> (fetched repository, the chart's folder, tags or commits
+# to try); {name} and {version} are the chart's.
 SOURCES = {
     "https://tarballs.opendev.org/openstack/openstack-helm": ("openstack+openstack-helm", "{name}", []),
     "oci://quay.io/jetstack/charts": ("cert-manager+cert-manager", "deploy/charts/{name}", ["{version}"]),
-    "https://charts.jetstack.io": ("cert-manager+cert-manager", "deploy/charts/{name}", ["{version}"]),
+    "https://charts.jetstack.io": ("cert-manager+cert-manager", "deploy/charts/{name}", ["{version}", "v{version}"]),
     "https://helm.mariadb.com/mariadb-operator": (
         "mariadb-operator+mariadb-operator", "deploy/charts/{name}", ["{name}-{version}"]),
     "https://metallb.github.io/metallb": ("metallb+metallb", "charts/{name}", ["v{version}", "metallb-chart-{version}"]),
@@ -33,6 +35,21 @@ SOURCES = {
         "grafana+helm-charts", "charts/{name}", ["{name}-{version}"]),
     "https://grafana-community.github.io/helm-charts": (
         "grafana-community+helm-charts", "charts/{name}", ["{name}-{version}"]),
+    ("https://grafana.github.io/helm-charts", "loki"): ("grafana+loki", "production/helm/loki", ["helm-loki-{version}"]),
+    "https://charts.longhorn.io": ("longhorn+longhorn", "chart", ["v{version}"]),
+    "https://topolvm.github.io/topolvm": ("topolvm+topolvm", "charts/{name}", ["topolvm-chart-v{version}"]),
+    "https://open-telemetry.github.io/opentelemetry-helm-charts": (
+        "open-telemetry+opentelemetry-helm-charts", "charts/{name}", ["{name}-{version}"]),
+    "https://opensource.zalando.com/postgres-operator/charts/postgres-operator": (
+        "zalando+postgres-operator", "charts/{name}", ["v{version}"]),
+    ("https://ot-container-kit.github.io/helm-charts", "redis-operator"): (
+        "OT-CONTAINER-KIT+redis-operator", "charts/{name}", ["6864c099"]),
+    ("https://ot-container-kit.github.io/helm-charts", "redis-replication"): (
+        "OT-CONTAINER-KIT+redis-operator", "charts/{name}", ["8cce9629"]),
+    "https://ot-container-kit.github.io/helm-charts": ("OT-CONTAINER-KIT+redis-operator", "charts/{name}", []),
+    "https://rackerlabs.github.io/genestack-barbician-exporter-helm-chart": (
+        "rackerlabs+genestack-barbician-exporter-helm-chart", "{name}", []),
+    "https://charts.min.io": ("minio+minio", "helm/minio", ["helm-{version}"]),
     "https://ceph.github.io/ceph-csi-operator": ("ceph+ceph-csi-operator", "deploy/charts/{name}", ["v{version}", "{version}"]),
 }
 
@@ -58,7 +75,7 @@ def commit(repo, name, version, tags):
 def export(repo, sha, folder, into):
     """The folder at the commit, as files."""
     into.mkdir(parents=True, exist_ok=True)
-    data = git(repo, "archive", sha, folder)
+    data = git(repo, "archive", sha, *([folder] if folder else []))
     depth = len(Path(folder).parts)
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         members = []  # links (rook's library) are vendored by `finish`
@@ -72,15 +89,19 @@ def export(repo, sha, folder, into):
 
 def chart(mirror, out, source, name, version):
     """Puts the chart at out/<source>/<name>/ and returns (folder, "pin" or "newest", commit)."""
-    where, path, tags = SOURCES[source]
+    where, path, tags = SOURCES.get((source, name)) or SOURCES[source]
     repo = mirror / where / "repo"
     if not repo.is_dir():
         raise FileNotFoundError(f"{where} is not among the fetched repositories")
     sha, pinned = commit(repo, name, version, tags)
     folder = out / re.sub(r"[^a-z0-9]+", "-", source.lower()) / name
     if not folder.is_dir():
-        export(repo, sha, path.format(name=name), folder)
-        finish(mirror, repo, sha, path, folder, version)
+        try:
+            export(repo, sha, path.format(name=name), folder)
+            finish(mirror, repo, sha, path, folder, version)
+        except subprocess.CalledProcessError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise FileNotFoundError(f"{where}: {error.stderr.decode(errors='replace').strip()}") from error
     return folder, "pin" if pinned else "newest", sha[:9]
 
 
@@ -141,7 +162,7 @@ def newest_tag(repo, name, wanted, tags):
     """The newest version that a range such as 6.3.* names, by the repository's tags."""
     if re.fullmatch(r"v?[0-9][0-9A-Za-z.+-]*", wanted) and not wanted.endswith((".x", ".*")):
         return wanted
-    prefix = re.sub(r"[~^>=<\s]|\.[x*]", "", wanted).rsplit(".", 0)[0]
+    prefix = re.sub(r"[~^>=<\sv]|\.[x*]", "", wanted)
     for tag in tags:
         pattern = tag.format(name=name, version=prefix + ".*")
         found = git(repo, "tag", "--sort=-version:refname", "--list", pattern).decode().split()
