@@ -11,6 +11,7 @@
 //! | `commit` | a branch moves in a local repository → an independent watch sees the change |
 //! | `drift` | another writer's response → an independent watch sees the corrected value |
 //! | `kill` | SIGKILL at random moments of syncs: what is left behind, lost or made twice |
+//! | `hookkill` | SIGKILL at random moments of installs, upgrades, hooks and rollbacks: hooks that ran again (`RETUNE_BENCH_KILLS`, 200) |
 //! | `memory` | anonymous memory with 10,000 objects, a minute after the sync and at its peak |
 //! | `faults` | the API server goes away, answers 429 and 500, cuts connections |
 //!
@@ -29,6 +30,7 @@ mod support;
 mod api;
 mod cloud;
 mod faults;
+mod hookkill;
 mod kill;
 mod latency;
 mod memory;
@@ -52,12 +54,13 @@ pub(crate) struct Finding {
 
 type Subject = (&'static str, fn() -> Vec<Finding>);
 
-const SUBJECTS: [Subject; 7] = [
+const SUBJECTS: [Subject; 8] = [
     ("throughput", throughput::run),
     ("rest", rest::run),
     ("commit", latency::commit),
     ("drift", latency::drift),
     ("kill", kill::run),
+    ("hookkill", hookkill::run),
     ("memory", memory::run),
     ("faults", faults::run),
 ];

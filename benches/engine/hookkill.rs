@@ -1,0 +1,127 @@
+//! SIGKILL at random moments of installs, upgrades, hooks and rollbacks: every hook ran once per revision, or says why
+//! nobody can know.
+//!
+//! Runs are counted from the audit log: a Job's creation is one run of its hook (its text names the revision).
+//! `RETUNE_BENCH_KILLS` sets the number of kills (200).
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::Finding;
+use crate::cloud::{Cloud, Shape};
+use crate::statistics::{Random, rounded, seed};
+use crate::support::{AuditLog, control_plane, eventually};
+
+const SHAPE: Shape = Shape { apps: 1, maps: 2, deployments: 0 };
+const LONG: Duration = Duration::from_secs(300);
+
+/// A chart whose hooks carry the revision in their name: one creation each is right, two are one too many.
+const CHART: &str = "apiVersion: v2\nname: hooked\nversion: 0.1.0\n";
+const TEMPLATE: &str = r#"apiVersion: v1
+kind: ConfigMap
+metadata: {name: state}
+data: {revision: {{ .Values.revision | quote }}}
+{{- range $event := list "pre-install" "post-install" "pre-upgrade" "post-upgrade" "pre-rollback" "post-rollback" }}
+{{- range $policy := list "before-hook-creation" "hook-succeeded" }}
+---
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: {{ $event }}-{{ trunc 6 $policy }}-{{ $.Values.revision }}
+  annotations: {helm.sh/hook: {{ $event }}, helm.sh/hook-delete-policy: {{ $policy }}}
+spec:
+  template: {spec: {restartPolicy: Never, containers: [{name: main, image: example.org/x:1}]}}
+{{- end }}
+{{- end }}
+"#;
+
+pub(crate) fn run() -> Vec<Finding> {
+    let kills: usize = std::env::var("RETUNE_BENCH_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(200);
+    let cloud = Cloud::new("hookkill", SHAPE);
+    cloud.repo.write("charts/hooked/Chart.yaml", CHART);
+    cloud.repo.write("charts/hooked/templates/all.yaml", TEMPLATE);
+    commit(&cloud, 1);
+    let log = control_plane().audit();
+    let begun = Instant::now();
+    let retune = cloud.start();
+    cloud.synced(&cloud.repo.head(), LONG);
+    let whole = begun.elapsed().as_secs_f64().max(1.0);
+    drop(retune);
+    let seed = seed();
+    let mut random = Random::new(seed);
+    let (mut newest, mut live) = (1, 1);
+    let mut rollbacks: BTreeMap<usize, usize> = BTreeMap::new();
+    for kill in 1..=kills {
+        // A new revision, the one before it again (a rollback), or what was cut short goes on.
+        let choice = random.unit();
+        if choice < 0.4 {
+            newest += 1;
+            live = newest;
+            commit(&cloud, live);
+        } else if choice < 0.6 && live > 1 {
+            live -= 1;
+            *rollbacks.entry(live).or_default() += 1;
+            commit(&cloud, live);
+        }
+        let retune = cloud.start();
+        std::thread::sleep(Duration::from_secs_f64(random.unit() * whole));
+        retune.signal("KILL");
+        if kill % 10 == 0 {
+            eprintln!("   {kill} kills");
+        }
+    }
+    let begun = Instant::now();
+    let _retune = cloud.start();
+    let head = cloud.repo.head();
+    // It converges, or says of a hook that nobody can know.
+    let told = eventually("it converges or says why not", LONG, || {
+        let found = control_plane().get(&["cloudsync", &cloud.name, "-n", "retune-system"])?;
+        let synced = found.pointer("/status/syncedRevision")?.as_str() == Some(&head);
+        let notes = found.pointer("/status/hooks").map(ToString::to_string).unwrap_or_default();
+        let unknown = notes.contains("is not known") && found.pointer("/status/seenRevision")?.as_str() == Some(&head);
+        (synced || unknown).then_some(notes)
+    });
+    let converged = begun.elapsed().as_secs_f64();
+    cloud.settled(Duration::from_secs(5), LONG);
+
+    let runs = runs(&log, &cloud.namespace);
+    // A hook of an upgrade is due once per revision; one of a rollback once per rollback to it.
+    let allowed = |name: &str| -> usize {
+        let revision = name.rsplit('-').next().and_then(|r| r.parse().ok()).unwrap_or(0);
+        if name.contains("rollback") { rollbacks.get(&revision).copied().unwrap_or(0) } else { 1 }
+    };
+    let again: Vec<String> =
+        runs.iter().filter(|(name, n)| **n > allowed(name)).map(|(name, n)| format!("{name}: {n}")).collect();
+    vec![Finding {
+        subject: "killed while hooks run",
+        bar: "converges; every non-idempotent hook ran exactly once per revision or says why it cannot know",
+        met: again.is_empty(),
+        numbers: json!({
+            "kills": kills, "seed": seed, "revisions": newest, "rollbacks": rollbacks.values().sum::<usize>(),
+            "first_sync_seconds": rounded(whole), "last_sync_seconds": rounded(converged),
+            "hooks_run": runs.values().sum::<usize>(), "ran_again": again, "told": told,
+        }),
+    }]
+}
+
+fn commit(cloud: &Cloud, revision: usize) {
+    let app = format!(
+        "apiVersion: retune.dev/v1alpha1\nkind: App\nmetadata:\n  name: hooked\nspec:\n  namespace: {}\n  chart:\n    \
+         path: charts/hooked\n  values:\n    inline:\n      revision: \"{revision}\"\n",
+        cloud.namespace
+    );
+    cloud.repo.commit(&format!("Revision {revision}"), &[("apps/hooked.yaml", &app)]);
+}
+
+/// How often each Job of the namespace was created.
+fn runs(log: &AuditLog, namespace: &str) -> BTreeMap<String, usize> {
+    let mut runs = BTreeMap::new();
+    for write in log.requests() {
+        if write.namespace == namespace && write.resource == "jobs" && write.code == 201 {
+            *runs.entry(write.name).or_default() += 1;
+        }
+    }
+    runs
+}
