@@ -80,7 +80,8 @@ pub(crate) fn run() -> Vec<Finding> {
         let found = control_plane().get(&["cloudsync", &cloud.name, "-n", "retune-system"])?;
         let synced = found.pointer("/status/syncedRevision")?.as_str() == Some(&head);
         let notes = found.pointer("/status/hooks").map(ToString::to_string).unwrap_or_default();
-        let unknown = notes.contains("is not known") && found.pointer("/status/seenRevision")?.as_str() == Some(&head);
+        let unknown =
+            notes.contains("is not known") && found.pointer("/status/seenRevision")?.as_str() == Some(&head);
         (synced || unknown).then_some(notes)
     });
     let converged = begun.elapsed().as_secs_f64();

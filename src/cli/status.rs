@@ -68,6 +68,19 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
         lines.push(format!("withheld  approve with: retune approve {}", withheld.digest));
         lines.extend(withheld.actions.iter().map(|a| format!("  {a}")));
     }
+    for (title, notes) in [("hooks", &status.hooks), ("deleting", &status.deleting)] {
+        if !notes.is_empty() {
+            lines.push(format!("{title:<9} {}", notes.len()));
+            lines.extend(notes.iter().map(|n| format!("  {} ({}): {}", n.object, n.app, n.message)));
+        }
+    }
+    if !status.orphans.is_empty() {
+        lines.push(format!("orphans   {} stay although Git has them no more", status.orphans.len()));
+        lines.extend(status.orphans.iter().map(|o| format!("  {} (from {})", o.object, o.app)));
+    }
+    if let Some(test) = &status.test {
+        lines.push(format!("test      {} {} {}", test.app, test.state, test.message));
+    }
     if status.corrections > 0 || !status.drift.is_empty() {
         lines.push(format!("drift     {} corrected", status.corrections));
         lines.extend(status.drift.iter().map(|d| format!("  {} {} {}", d.time, d.object, d.message)));

@@ -107,8 +107,9 @@ impl AppRecord {
 
     /// Keeps what a later deletion needs to know of the render that is live from now on.
     pub fn keep_for_deletion(&mut self, hooks: Vec<Hook>, sealed: Option<String>, depends_on: &[Arc<str>]) {
-        self.dirty_head = true;
-        self.depends_on = depends_on.iter().map(ToString::to_string).collect();
+        let depends_on: Vec<String> = depends_on.iter().map(ToString::to_string).collect();
+        self.dirty_head |= depends_on != self.depends_on;
+        self.depends_on = depends_on;
         let same = |a: &Hook, b: &Hook| {
             a.object.digest == b.object.digest && a.weight == b.weight && a.events == b.events
         };
@@ -119,6 +120,7 @@ impl AppRecord {
         if known && !self.delete_hooks_sealed.is_empty() {
             return;
         }
+        self.dirty_head = true;
         self.delete_hooks_sealed = match sealed {
             _ if hooks.is_empty() => "none".to_owned(),
             Some(sealed) => sealed,
