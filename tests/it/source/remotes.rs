@@ -4,9 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use retune::kustomize::repospec::RepoSpec;
 use retune::kustomize::{Error, Remote as _, error::Kind};
@@ -231,6 +233,17 @@ fn a_commit_that_a_process_keeps_needs_no_server_any_more() {
     let again = RemoteBases::kept(kept.path().to_path_buf(), None).repository(&spec).unwrap();
     assert!(again.read("app/cm.yaml").is_ok());
     assert_eq!(case.server.requests.load(Ordering::SeqCst), asked, "the server was asked again");
+}
+
+#[test]
+fn a_server_that_never_answers_is_given_up_after_the_timeout() {
+    // Connections wait in the listener's queue; nobody takes them.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/a/b.git//c?timeout=1", listener.local_addr().unwrap());
+    let begun = Instant::now();
+    let e = RemoteBases::scratch(None).repository(&RepoSpec::parse(&url).unwrap()).err().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(e.to_string().contains("timeout"), "{e}");
 }
 
 #[test]
