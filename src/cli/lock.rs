@@ -171,3 +171,35 @@ fn replace(path: &Path, text: &str) -> Result<(), CommandError> {
         CommandError::user(format!("{}: {e}", path.display()))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloud::{ChartRef, Digest, Locked};
+
+    fn lock(entries: &[(&str, &str)]) -> Lock {
+        let mut lock = Lock::default();
+        for (name, version) in entries {
+            let chart =
+                ChartRef { repository: "https://h".into(), name: (*name).into(), version: "^1".into() };
+            lock.insert(chart, Locked { version: (*version).into(), digest: Digest::of(version.as_bytes()) });
+        }
+        lock
+    }
+
+    #[test]
+    fn a_site_repeats_nothing_of_its_upstreams_lock_and_keeps_what_it_has_otherwise() {
+        let upstream = lock(&[("same", "1.0.0"), ("other", "1.0.0")]);
+        let asked = lock(&[("same", "1.0.0"), ("other", "1.1.0"), ("own", "1.0.0")]);
+        let made = assemble(&Lock::default(), &upstream, asked, true);
+        assert_eq!(made, lock(&[("other", "1.1.0"), ("own", "1.0.0")]));
+    }
+
+    #[test]
+    fn entries_go_only_when_everything_could_be_asked() {
+        let (old, asked) = (lock(&[("gone", "1.0.0"), ("kept", "1.0.0")]), lock(&[("kept", "1.1.0")]));
+        assert_eq!(assemble(&old, &Lock::default(), asked.clone(), true), asked);
+        let partly = assemble(&old, &Lock::default(), asked, false);
+        assert_eq!(partly, lock(&[("gone", "1.0.0"), ("kept", "1.1.0")]));
+    }
+}

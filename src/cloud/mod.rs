@@ -37,6 +37,7 @@ mod chart;
 mod manifests;
 mod record;
 mod sources;
+mod vendor;
 mod volatile;
 mod walk;
 

@@ -237,7 +237,7 @@ fn ask(
     let mut authorization = store.token(&key);
     let mut asked = false;
     loop {
-        let request = Get { url, accept, authorization: authorization.as_deref(), limit };
+        let request = Get { url, accept, authorization: authorization.as_deref(), limit, as_stored: true };
         let answer = get(&at.agent, retry, &request)?;
         if answer.status != 401 || asked {
             return answer.ok(url, at.access.credentials.as_ref()).map_err(|mut e| {
@@ -284,6 +284,7 @@ fn answer_challenge(
             accept: "application/json",
             authorization: at.access.credentials.as_ref().map(|c| c.header()),
             limit: MAX_JSON,
+            as_stored: false,
         };
         let answer =
             get(&at.agent, &store.settings.retry, &request)?.ok(&url, at.access.credentials.as_ref())?;

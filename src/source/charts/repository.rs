@@ -23,6 +23,7 @@ pub(super) fn index(store: &Store, at: &Endpoint) -> Result<Index, ChartError> {
         accept: "*/*",
         authorization: authorization(at, &url)?,
         limit: MAX_INDEX_BYTES as u64,
+        as_stored: false,
     };
     let answer = get(&at.agent, &store.settings.retry, &request)?;
     let answer = answer.ok(&url, at.access.credentials.as_ref()).map_err(|mut e| {
@@ -107,6 +108,7 @@ fn download(store: &Store, at: &Endpoint, url: &str) -> Result<Vec<u8>, ChartErr
         accept: "application/gzip,application/octet-stream,*/*",
         authorization: authorization(at, url)?,
         limit: MAX_PACKAGE,
+        as_stored: true,
     };
     let answer = get(&at.agent, &store.settings.retry, &request)?;
     Ok(answer.ok(url, request.authorization.and(at.access.credentials.as_ref()))?.body)

@@ -65,7 +65,7 @@ impl Charts for Resolver<'_> {
             return Err(ChartError::not_locked(chart));
         }
         let request = ChartRequest { locked: None, ..*request };
-        if let Some(found) = self.store.from_folder(&request) {
+        if let Some(found) = self.store.in_folder(&request) {
             let found = found?;
             if found.package.is_none() {
                 let message = format!("chart {chart}: an unpacked folder has no digest that could be locked");

@@ -272,10 +272,7 @@ impl Store {
     }
 
     /// A chart of a folder that the command line names; a package must be the locked one.
-    pub(super) fn from_folder(
-        &self,
-        request: &ChartRequest<'_>,
-    ) -> Option<Result<folder::Found, ChartError>> {
+    pub(super) fn in_folder(&self, request: &ChartRequest<'_>) -> Option<Result<folder::Found, ChartError>> {
         let path = folder::path_of(self.source(request)?)?;
         let found = folder::find(&path, request.chart, request.locked.map(|l| l.version.as_str()));
         Some(found.and_then(|found| match request.locked {
@@ -290,7 +287,7 @@ impl Store {
 
 impl Charts for Store {
     fn fetch(&self, request: &ChartRequest<'_>) -> Result<FetchedChart, ChartError> {
-        if let Some(found) = self.from_folder(request) {
+        if let Some(found) = self.in_folder(request) {
             return Ok(found?.fetched);
         }
         match request.locked {
@@ -300,7 +297,7 @@ impl Charts for Store {
     }
 
     fn identity(&self, request: &ChartRequest<'_>) -> Option<Digest> {
-        match self.from_folder(request) {
+        match self.in_folder(request) {
             Some(found) => found.ok().map(|found| found.fetched.digest),
             None => request.locked.map(|locked| locked.digest),
         }
