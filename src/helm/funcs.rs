@@ -11,7 +11,7 @@ use memchr::memmem;
 
 use crate::template::{Exec, FuncError, Registry, Signature, Type, Value, sprig, strconv};
 
-use super::memo::{MAX_DEPTH, Mark, Memo};
+use super::memo::{Begun, MAX_DEPTH, Memo};
 
 /// Where a message of `required` and `fail` starts in an error's text.
 pub(super) const WARN_START: &str = "HELM_ERR_START";
@@ -88,7 +88,6 @@ fn include(exec: &mut Exec, args: &[Value]) -> Result<Value, FuncError> {
     if reusable && let Some(known) = state.memo.borrow_mut().get(&name, &args[1], state.file.get()) {
         return Ok(known);
     }
-    let mark = Mark::now();
     {
         let mut counts = state.includes.borrow_mut();
         let count = counts.entry(Rc::clone(&name)).or_insert(0);
@@ -99,6 +98,7 @@ fn include(exec: &mut Exec, args: &[Value]) -> Result<Value, FuncError> {
         }
         *count += 1;
     }
+    let begun = Begun::now();
     let mut out = Vec::new();
     let done = match exec.set().get(&name) {
         Some(template) => exec.run_template(&template, args[1].clone(), &mut out).map_err(FuncError::from),
@@ -111,12 +111,10 @@ fn include(exec: &mut Exec, args: &[Value]) -> Result<Value, FuncError> {
     if let Some(count) = state.includes.borrow_mut().get_mut(&name) {
         *count -= 1;
     }
-    done?;
-    let result = Value::from(out);
-    if reusable {
-        state.memo.borrow_mut().keep(&name, &args[1], &result, mark, state.file.get());
-    }
-    Ok(result)
+    let result = done.map(|()| Value::from(out));
+    let kept = result.as_ref().ok().filter(|_| reusable);
+    state.memo.borrow_mut().end(begun, &name, &args[1], kept, state.file.get());
+    result
 }
 
 fn tpl(exec: &mut Exec, args: &[Value]) -> Result<Value, FuncError> {

@@ -1,14 +1,15 @@
 //! Results of `include` that are used again.
 //!
 //! Charts include the same template with the same argument many times over: each workload hashes the rendered text of the
-//! same configuration maps. A result is kept if nothing was done on the way that would show: no map written that was there
+//! same configuration maps. A result is kept if nothing was done on the way that would show: no map changed that was there
 //! before, no random number drawn, no clock read; and it is given again as long as `template::watch` vouches that what it
-//! was computed from is unchanged. Errors are not kept. `include_results_are_used_again_only_while_nothing_has_changed`.
+//! read is unchanged. Errors are not kept. `include_results_are_used_again_only_while_nothing_has_changed`.
 
 use std::rc::Rc;
 
 use crate::template::hash::QuickMap;
-use crate::template::{Map, Value, watch};
+use crate::template::watch::{self, Reads};
+use crate::template::{Map, Value};
 
 use super::objects::Values;
 
@@ -31,23 +32,24 @@ pub(super) struct Memo {
 struct Entry {
     argument: Value,
     result: Value,
-    mark: Mark,
-    /// How often what changes from file to file had been read when the result was there, if it was read on the way.
-    file: Option<u64>,
-}
-
-/// The state of things before a computation.
-#[derive(Clone, Copy)]
-pub(super) struct Mark {
     start: watch::Time,
-    passing_reads: u64,
-    host_uses: u64,
+    /// Until when it is known that nothing has changed.
+    checked: watch::Time,
+    reads: Reads,
+    /// The file in which it was computed.
+    file: u64,
 }
 
-impl Mark {
-    /// The state of things now.
+/// A computation that has begun.
+pub(super) struct Begun {
+    start: watch::Time,
+    around: Reads,
+}
+
+impl Begun {
+    /// Begins.
     pub(super) fn now() -> Self {
-        Self { start: watch::now(), passing_reads: watch::passing_reads(), host_uses: watch::host_uses() }
+        Self { start: watch::now(), around: watch::begin() }
     }
 }
 
@@ -56,22 +58,32 @@ impl Memo {
     /// file that is rendered.
     pub(super) fn get(&mut self, name: &str, argument: &Value, file: u64) -> Option<Value> {
         let entries = self.by_name.get_mut(name)?;
-        entries.retain(|e| !watch::old_map_written_since(e.mark.start));
+        let now = watch::now();
+        entries.retain_mut(|e| {
+            let changed = watch::changed(e.start, e.checked, Some(&e.reads));
+            e.checked = now;
+            !changed
+        });
         let found = entries
             .iter()
-            .find(|e| e.file.is_none_or(|known| known == file) && same(&e.argument, argument, true))?;
-        if found.file.is_some() {
-            watch::passing_read();
-        }
+            .find(|e| (!e.reads.passing || e.file == file) && same(&e.argument, argument, true))?;
+        watch::again(&found.reads);
         Some(found.result.clone())
     }
 
-    /// Keeps a result that was computed since `mark`, if it may be.
-    pub(super) fn keep(&mut self, name: &Rc<str>, argument: &Value, result: &Value, mark: Mark, file: u64) {
-        if watch::host_uses() != mark.host_uses
-            || watch::old_map_written_since(mark.start)
-            || !comparable(argument)
-        {
+    /// Ends a computation, and keeps its result if there is one and it may be kept.
+    pub(super) fn end(
+        &mut self,
+        begun: Begun,
+        name: &Rc<str>,
+        argument: &Value,
+        result: Option<&Value>,
+        file: u64,
+    ) {
+        let Begun { start, around } = begun;
+        let reads = watch::end(around);
+        let Some(result) = result else { return };
+        if reads.host || !comparable(argument) || watch::changed(start, start, None) {
             return;
         }
         self.bytes += result.bytes().map_or(0, <[u8]>::len);
@@ -79,12 +91,19 @@ impl Memo {
             self.by_name.clear();
             self.bytes = 0;
         }
-        let file = (watch::passing_reads() != mark.passing_reads).then_some(file);
         let entries = self.by_name.entry(Rc::clone(name)).or_default();
         if entries.len() >= PER_TEMPLATE {
             entries.remove(0);
         }
-        entries.push(Entry { argument: argument.clone(), result: result.clone(), mark, file });
+        let checked = watch::now();
+        entries.push(Entry {
+            argument: argument.clone(),
+            result: result.clone(),
+            start,
+            checked,
+            reads,
+            file,
+        });
     }
 }
 

@@ -190,6 +190,10 @@ impl Map {
     }
 
     fn note_read(&self, key: Option<&str>) {
+        match key {
+            Some(key) => watch::looked_up(key),
+            None => watch::walked(self.made),
+        }
         if self.passing.get().is_some_and(|passing| key.is_none_or(|key| key == passing)) {
             watch::passing_read();
         }
@@ -212,12 +216,14 @@ impl Map {
     /// How many entries there are.
     #[must_use]
     pub fn len(&self) -> usize {
+        self.note_read(None);
         self.entries.borrow().len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
+        self.note_read(None);
         self.entries.borrow().is_empty()
     }
 
@@ -229,14 +235,22 @@ impl Map {
         if self.nil {
             return Err("assignment to entry in nil map".to_owned());
         }
-        watch::written(self.made);
-        self.entries.borrow_mut().insert(key.into(), value);
+        let key = key.into();
+        let mut entries = self.entries.borrow_mut();
+        match entries.get(&key) {
+            // No change, as long as it was so before.
+            Some(old) if old.is_identical(&value) => self.note_read(Some(&key)),
+            _ => {
+                watch::written(self.made, Some(&key));
+                entries.insert(key, value);
+            }
+        }
         Ok(())
     }
 
     /// Removes an entry.
     pub fn remove(&self, key: &str) -> Option<Value> {
-        watch::written(self.made);
+        watch::written(self.made, Some(key));
         self.entries.borrow_mut().remove(key)
     }
 
@@ -251,7 +265,7 @@ impl Map {
     #[must_use]
     pub fn entries_mut(&self) -> RefMut<'_, Entries> {
         self.note_read(None);
-        watch::written(self.made);
+        watch::written(self.made, None);
         self.entries.borrow_mut()
     }
 }
@@ -437,6 +451,20 @@ impl Value {
             Self::Nil => true,
             Self::List(l) => l.nil,
             Self::Map(m) => m.nil,
+            _ => false,
+        }
+    }
+
+    /// Whether no template could tell the two apart, not even by writing to them.
+    fn is_identical(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Nil, Self::Nil) => true,
+            (Self::Bool(a), Self::Bool(b)) => a == b,
+            (Self::Int(k, a), Self::Int(l, b)) => (k, a) == (l, b),
+            (Self::Float(a), Self::Float(b)) => a.to_bits() == b.to_bits(),
+            (Self::Str(a), Self::Str(b)) => a == b,
+            (Self::List(a), Self::List(b)) => Rc::ptr_eq(a, b),
+            (Self::Map(a), Self::Map(b)) => Rc::ptr_eq(a, b),
             _ => false,
         }
     }
