@@ -2,13 +2,14 @@
 //!
 //! Apps wait for the readiness of what they depend on; inside an app, phases follow each other as their objects are
 //! applied (CRDs: established). An object that fails for good stops the later phases of its app and the apps that
-//! depend on it, nothing else. Deletions of an app come after it is ready; removed apps go last.
+//! depend on it, nothing else. Deletions of an app come after it is ready; removed apps go last. An app that waits costs
+//! nothing but one inventory write ahead of its turn, so that its first object follows its last dependency at once.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::cloud::ObjectId;
-use crate::plan::hooks::When;
+use crate::plan::hooks::{DueHook, When};
 use crate::plan::order::{self, PHASES, Phase};
 use crate::plan::{Action, AppPlan, Plan, Verb};
 
@@ -61,6 +62,10 @@ pub struct AppRun {
     pub hooks_running: bool,
     /// How many of its deletions have been ordered.
     pruned: usize,
+    /// Its additions were ordered to be written to the inventory while it waits.
+    ahead: bool,
+    /// The inventory knows its additions although its turn has not come.
+    noted: bool,
 }
 
 /// What to start.
@@ -68,6 +73,8 @@ pub struct AppRun {
 pub enum Order {
     /// Write the app's additions to the inventory, then tell [`Run::recorded`].
     Record(Arc<str>),
+    /// The same for an app whose turn has not come: whenever there is time.
+    RecordAhead(Arc<str>),
     /// Apply this object, then tell [`Run::applied`] or [`Run::failed`].
     Apply(ObjectId),
     /// Delete this object, then tell [`Run::applied`] or [`Run::failed`].
@@ -108,9 +115,53 @@ impl Run {
                 failed: BTreeMap::new(),
                 hooks_running: false,
                 pruned: 0,
+                ahead: false,
+                noted: false,
             });
         }
         run
+    }
+
+    /// Whether nothing moves without help: every app is done, has failed, was given up, or waits for one that was.
+    /// False while there is an app of which that cannot be said, and when all are done or failed ([`Run::is_over`]).
+    #[must_use]
+    pub fn is_stalled(&self, given_up: &dyn Fn(&str) -> bool) -> bool {
+        let mut stuck: HashSet<&str> = HashSet::new();
+        // Dependencies stand first, removed apps last.
+        for app in &self.apps {
+            let stays = match app.state {
+                State::Done => continue,
+                State::Failed => true,
+                State::Waiting => {
+                    app.plan.removed || app.plan.depends_on.iter().any(|d| stuck.contains(&**d))
+                }
+                _ => given_up(&app.plan.app),
+            };
+            if !stays {
+                return false;
+            }
+            stuck.insert(&app.plan.app);
+        }
+        !self.is_over()
+    }
+
+    /// An app that failed begins again, with the objects and hooks that `still` says are to be done. Whether it had failed.
+    pub fn retry(
+        &mut self,
+        app: &str,
+        still: &dyn Fn(&ObjectId) -> bool,
+        due: &dyn Fn(&DueHook) -> bool,
+    ) -> bool {
+        let Some(app) = self.index.get(app).map(|i| &mut self.apps[*i]).filter(|a| a.state == State::Failed)
+        else {
+            return false;
+        };
+        app.plan.applies.retain(|a| still(&a.id));
+        app.plan.hooks.retain(due);
+        app.failed.clear();
+        app.noted = true;
+        app.state = State::Waiting;
+        true
     }
 
     /// Whether every app is done or failed.
@@ -145,10 +196,12 @@ impl Run {
 
     /// The inventory knows the app's additions.
     pub fn recorded(&mut self, app: &str) {
-        if let Some(app) = self.index.get(app).map(|i| &mut self.apps[*i])
-            && app.state == State::Recording
-        {
-            app.state = State::Recorded;
+        if let Some(app) = self.index.get(app).map(|i| &mut self.apps[*i]) {
+            if app.state == State::Recording {
+                app.state = State::Recorded;
+            } else if app.ahead {
+                app.noted = true;
+            }
         }
     }
 
@@ -170,7 +223,9 @@ impl Run {
     /// Whether everything of an app is applied and its hooks are done (true for an app that the run does not know).
     #[must_use]
     pub fn is_app_applied(&self, app: &str) -> bool {
-        self.app(app).is_none_or(|a| matches!(a.state, State::Settling | State::Pruning | State::Done))
+        self.app(app).is_none_or(|a| {
+            !a.plan.incomplete && matches!(a.state, State::Settling | State::Pruning | State::Done)
+        })
     }
 
     /// An object is as the plan wants it (applied, or deleted). Gives back the app's index if it was this run's business.
@@ -178,6 +233,14 @@ impl Run {
         if let Some(index) = self.owners.remove(id) {
             self.apps[index].outstanding.remove(id);
         }
+    }
+
+    /// An object is left alone because it is held; `changes`: the app is not as its revision says without it. Its app.
+    pub fn skip(&mut self, id: &ObjectId, changes: bool) -> Option<Arc<str>> {
+        let app = &mut self.apps[self.owners.remove(id)?];
+        app.outstanding.remove(id);
+        app.plan.incomplete |= changes;
+        Some(Arc::clone(&app.plan.app))
     }
 
     /// An object failed for good.
@@ -249,13 +312,24 @@ impl Run {
                     return true;
                 }
                 let depends_on = app.plan.depends_on.clone();
-                if depends_on.iter().any(|d| !self.is_app_applied(d) || ready(d) != Readiness::Ready) {
+                let waits =
+                    depends_on.iter().any(|d| !self.is_app_applied(d) || ready(d) != Readiness::Ready);
+                let app = &mut self.apps[index];
+                let adds = |verb: Verb| app.plan.applies.iter().any(|a| a.verb == verb);
+                if waits {
+                    // An object that moves stays its old app's until its turn comes.
+                    if !app.ahead
+                        && !app.noted
+                        && app.plan.hooks.is_empty()
+                        && adds(Verb::Create)
+                        && !adds(Verb::Adopt)
+                    {
+                        app.ahead = true;
+                        orders.push(Order::RecordAhead(Arc::clone(&app.plan.app)));
+                    }
                     return false;
                 }
-                let app = &mut self.apps[index];
-                if !app.plan.hooks.is_empty()
-                    || app.plan.applies.iter().any(|a| matches!(a.verb, Verb::Create | Verb::Adopt))
-                {
+                if !app.plan.hooks.is_empty() || !app.noted && (adds(Verb::Create) || adds(Verb::Adopt)) {
                     app.state = State::Recording;
                     orders.push(Order::Record(Arc::clone(&app.plan.app)));
                     return false;
@@ -410,12 +484,13 @@ mod tests {
             hooks: Vec::new(),
             prunes,
             removed: false,
+            incomplete: false,
             pending: Vec::new(),
         }
     }
 
     fn plan(apps: Vec<AppPlan>) -> Plan {
-        Plan { apps, withheld: Vec::new(), approval: None, unchanged: 0 }
+        Plan { apps, withheld: Vec::new(), held: Vec::new(), approval: None, unchanged: 0 }
     }
 
     fn names(orders: &[Order]) -> Vec<String> {
@@ -423,6 +498,7 @@ mod tests {
             .iter()
             .map(|o| match o {
                 Order::Record(app) => format!("record {app}"),
+                Order::RecordAhead(app) => format!("record {app} ahead"),
                 Order::Apply(id) => format!("apply {}", id.name),
                 Order::Delete(action) => format!("delete {}", action.id.name),
                 Order::Release(id) => format!("release {}", id.name),

@@ -88,6 +88,12 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
             path: source.path,
             profile: profile.unwrap_or_else(|| "base".into()),
             pin,
+            pins: found
+                .iter()
+                .filter(|_| args.source.repo.is_none())
+                .flat_map(|c| &c.spec.pins)
+                .map(|(app, p)| (app.clone(), p.revision.clone()))
+                .collect(),
             interval: Duration::from_secs(60),
             state_dir,
             ca_file: args.source.ca_file.clone(),

@@ -38,12 +38,16 @@ mod helm_files;
 #[cfg(feature = "syncer")]
 mod history;
 #[cfg(feature = "syncer")]
+mod hold;
+#[cfg(feature = "syncer")]
 mod install;
 mod kustomize;
 #[cfg(feature = "syncer")]
 mod live;
 #[cfg(feature = "syncer")]
 mod lock;
+#[cfg(feature = "syncer")]
+mod pin;
 mod render;
 #[cfg(feature = "syncer")]
 mod resume;
@@ -60,6 +64,8 @@ mod suspend;
 mod sync;
 #[cfg(feature = "syncer")]
 mod test;
+#[cfg(feature = "syncer")]
+mod why;
 
 pub use error::{CommandError, ErrorKind};
 pub use ui::{ColorChoice, Format, OutputArgs, Ui};
@@ -105,12 +111,24 @@ enum Command {
     /// Show how a cloud stands.
     #[cfg(feature = "syncer")]
     Status(status::Args),
+    /// Explain what an app waits for, down to the bottom.
+    #[cfg(feature = "syncer")]
+    Why(why::Args),
     /// Show past syncs and drift from the ledger.
     #[cfg(feature = "syncer")]
     History(history::Args),
     /// Make another revision live.
     #[cfg(feature = "syncer")]
     Rollback(rollback::Args),
+    /// Hold one app at a revision of its own.
+    #[cfg(feature = "syncer")]
+    Pin(pin::Args),
+    /// Hands off an app or an object, until a time.
+    #[cfg(feature = "syncer")]
+    Hold(hold::Args),
+    /// End a hold: what is pending is done.
+    #[cfg(feature = "syncer")]
+    Release(hold::ReleaseArgs),
     /// End a pin or a suspension: follow the branch again.
     #[cfg(feature = "syncer")]
     Resume(resume::Args),
@@ -154,9 +172,17 @@ impl Command {
             #[cfg(feature = "syncer")]
             Self::Status(args) => status::run(args, ui),
             #[cfg(feature = "syncer")]
+            Self::Why(args) => why::run(args, ui),
+            #[cfg(feature = "syncer")]
             Self::History(args) => history::run(args, ui),
             #[cfg(feature = "syncer")]
             Self::Rollback(args) => rollback::run(args, ui),
+            #[cfg(feature = "syncer")]
+            Self::Pin(args) => pin::run(args, ui),
+            #[cfg(feature = "syncer")]
+            Self::Hold(args) => hold::run(args, ui),
+            #[cfg(feature = "syncer")]
+            Self::Release(args) => hold::release(args, ui),
             #[cfg(feature = "syncer")]
             Self::Resume(args) => resume::run(args, ui),
             #[cfg(feature = "syncer")]

@@ -110,7 +110,7 @@ fn commit_back(
     source.roll_back(&rollback).map_err(user)
 }
 
-fn open(
+pub(super) fn open(
     repo: &str,
     branch: &str,
     state_dir: PathBuf,
@@ -127,7 +127,7 @@ fn open(
 }
 
 /// A revision of the repository that the cloud follows; `HEAD` is the branch it follows.
-fn resolve(source: &GitSource, wanted: &str) -> Result<Revision, CommandError> {
+pub(super) fn resolve(source: &GitSource, wanted: &str) -> Result<Revision, CommandError> {
     let tip = source.poll().map_err(user)?;
     let (base, back) = match wanted.split_once('~') {
         Some((base, "")) => (base, 1),

@@ -47,6 +47,13 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
     if let Some(pin) = &spec.pin {
         lines.push(format!("pinned    {} {}", pin.revision, pin.reason));
     }
+    for pinned in &status.pinned {
+        let reason = if pinned.reason.is_empty() { String::new() } else { format!(": {}", pinned.reason) };
+        lines.push(format!(
+            "          app {} is not at this revision but at {}{reason}",
+            pinned.app, pinned.revision
+        ));
+    }
     if spec.suspend {
         lines.push("suspended yes: nothing is applied, corrected or deleted".into());
     }
@@ -63,6 +70,16 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
     }
     for app in &status.not_ready {
         lines.push(format!("  {} {}: {}", app.name, app.state, app.message));
+    }
+    for hold in &status.holds {
+        let reason = if hold.reason.is_empty() { String::new() } else { format!(": {}", hold.reason) };
+        let end = match hold.state.as_str() {
+            "ending" => format!("its time is over; what is pending is done at {}", hold.acts),
+            "asks" => format!("its time is over; it waits for: retune release '{}'", hold.target),
+            _ => format!("until {}", hold.until),
+        };
+        lines.push(format!("held      {} {end}{reason} (by {})", hold.target, hold.from));
+        lines.extend(hold.pending.iter().map(|p| format!("  {p}")));
     }
     if let Some(withheld) = &status.withheld {
         lines.push(format!("withheld  approve with: retune approve {}", withheld.digest));

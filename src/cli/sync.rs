@@ -16,12 +16,25 @@ use crate::sync::start::SyncerOptions;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 While a syncer runs, it does the work: the request is set on the CloudSync and its progress followed. When none runs, this process takes the Lease,
-syncs once, and gives it back.")]
+syncs once, and gives it back.
+With --app, that app alone: what failed or waits for a retry of it is tried now (only while a syncer runs). With --rev as well, the app is pinned to
+that revision, as `retune pin` does, until `retune resume APP`.
+
+Examples:
+  retune sync
+  retune sync --app keystone
+  retune sync --app keystone --rev HEAD~1")]
 pub(super) struct Args {
     #[command(flatten)]
     cloud: CloudArgs,
     #[command(flatten)]
     source: SourceArgs,
+    /// This app alone.
+    #[arg(long, value_name = "APP")]
+    app: Option<String>,
+    /// Pin the app to this revision first.
+    #[arg(long, value_name = "REV", requires = "app")]
+    rev: Option<String>,
     /// How long to wait until everything is applied and ready.
     #[arg(long, value_name = "TIME", default_value = "10m")]
     timeout: String,
@@ -47,6 +60,12 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
             .hint("leave --repo out, or change spec.source of the CloudSync"));
         }
         return ask(&args, &leader, timeout, ui);
+    }
+    if let Some(app) = &args.app {
+        return Err(CommandError::unavailable(format!(
+            "no syncer runs for cloud {cloud}: app {app} cannot be synced alone"
+        ))
+        .hint("start `retune run`, or sync the whole cloud with `retune sync`"));
     }
     init_logs(LogFormat::Text);
     let state_dir = live::state_dir(args.state_dir, &cloud)?;
@@ -77,9 +96,33 @@ fn ask(args: &Args, leader: &str, timeout: Duration, ui: &mut Ui) -> Result<Exit
     let mut last = String::new();
     live::block_on(async {
         let client = args.cloud.connect.connect().await?;
-        live::cloudsync(&client, cloud).await?;
+        let found = live::cloudsync(&client, cloud).await?;
+        if let Some(app) = &args.app {
+            let inventory = state::list_inventory(&client, cloud).await.map_err(live::api)?;
+            let known = inventory.iter().any(|i| i.spec.app == *app)
+                || found.status.not_ready.iter().any(|a| a.name == *app);
+            if !known {
+                return Err(CommandError::user(format!("cloud {cloud} has no app {app}"))
+                    .hint(super::hold::apps(&inventory)));
+            }
+            if let Some(rev) = &args.rev {
+                let (revision, subject) = super::pin::pin(
+                    &client,
+                    cloud,
+                    app,
+                    rev,
+                    "retune sync --rev",
+                    args.state_dir.clone(),
+                    args.source.ca_file.clone(),
+                )
+                .await?;
+                ui.note(&format!(
+                    "app {app} is pinned to {revision} ({subject}); `retune resume {app}` ends it"
+                ))?;
+            }
+        }
         let id = format!("{}-{}", time::now_micro(), std::process::id());
-        let patch = json!({"request": {"id": id, "by": live::whoami()}});
+        let patch = json!({"request": {"id": id, "by": live::whoami(), "app": args.app}});
         state::patch_cloudsync_spec(&client, cloud, &patch).await.map_err(live::api)?;
         let begun = Instant::now();
         loop {
@@ -89,6 +132,18 @@ fn ask(args: &Args, leader: &str, timeout: Duration, ui: &mut Ui) -> Result<Exit
             if line != last {
                 ui.note(&line)?;
                 last = line;
+            }
+            if let Some(app) = args.app.as_deref().filter(|_| status.handled_request == id) {
+                return match status.not_ready.iter().find(|a| a.name == app) {
+                    None => {
+                        ui.line(&format!("app {app} is ready"))?;
+                        Ok(Exit::Success)
+                    }
+                    Some(app) => {
+                        Err(CommandError::refused(format!("app {} {}: {}", app.name, app.state, app.message))
+                            .hint(format!("`retune why {}` follows it to the bottom", app.name)))
+                    }
+                };
             }
             if status.handled_request == id {
                 let synced = condition.is_some_and(|c| c.status == "True");

@@ -11,8 +11,10 @@
 //! | [`mod@render`], [`rendered`], [`cache`] | one revision's render, what it gives, what is reused |
 //! | [`rules`] | the platform's own rules, as data |
 //! | [`lock`], [`remote`] | `retune.lock`; charts that are not in the repository, and who gives them |
+//! | [`app_pins`] | apps of other revisions in a revision |
 //! | [`problem`] | what is wrong, where, and what to do |
 
+pub mod app_pins;
 pub mod cache;
 pub mod duration;
 pub mod graph;

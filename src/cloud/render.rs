@@ -18,7 +18,7 @@ use super::object::{Digest, Interner, Object, ObjectId, Origin, split_api_versio
 use super::problem::{Problem, ProblemKind, RenderError, Severity};
 use super::record::{LayerReads, Recorder, Trees};
 use super::remote::{ChartReads, Charts, Remotes};
-use super::rendered::{AppState, HookMeta, Policy, RenderedApp, RenderedCloud, app_digest};
+use super::rendered::{AppState, HookMeta, Policy, RenderedApp, RenderedCloud, app_digest, cloud_digest};
 use super::scope::{CrdScopes, Scopes, built_in};
 use super::sources::{self, Rendered};
 use super::spec::{CloudSpec, Seconds};
@@ -149,9 +149,8 @@ pub fn render_loaded(
         cache.retain(profile, |name| apps.iter().any(|a| &*a.name == name));
     }
     let name: Arc<str> = repository.cloud.metadata.name.as_str().into();
-    let mut parts = vec![name.to_string(), profile.to_owned()];
-    parts.extend(apps.iter().map(|a| format!("{} {}", a.name, a.digest)));
-    Ok(RenderedCloud { name, profile: profile.into(), apps, digest: Digest::of_parts(parts), rendered })
+    let digest = cloud_digest(&name, profile, &apps);
+    Ok(RenderedCloud { name, profile: profile.into(), apps, digest, rendered })
 }
 
 /// What an app asks for and retune does not do yet: never ignored.

@@ -35,6 +35,14 @@ impl RenderedCloud {
     }
 }
 
+/// The digest of a cloud: over its name, its profile and every app's digest.
+#[must_use]
+pub fn cloud_digest(name: &str, profile: &str, apps: &[Arc<RenderedApp>]) -> Digest {
+    let mut parts = vec![name.to_owned(), profile.to_owned()];
+    parts.extend(apps.iter().map(|a| format!("{} {}", a.name, a.digest)));
+    Digest::of_parts(parts)
+}
+
 /// One app's desired state.
 #[derive(Debug, Clone)]
 pub struct RenderedApp {

@@ -78,6 +78,12 @@ pub struct CloudSyncSpec {
     /// A revision held live whatever the branch says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pin: Option<Pin>,
+    /// By app: a revision held live for it alone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pins: BTreeMap<String, Pin>,
+    /// By target (`keystone`, or `Deployment.apps openstack/keystone-api`): an expiring "hands off".
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub holds: BTreeMap<String, Hold>,
     /// Consents to guarded plans.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvals: Vec<Approval>,
@@ -133,6 +139,27 @@ pub struct Pin {
     pub by: String,
 }
 
+/// "Hands off" an app or an object, until a time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hold {
+    /// RFC 3339 time at which it ends.
+    pub until: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Who.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
+    /// At its end: `resume` (default) shows what is pending for [`Hold::notice`] and then does it; `ask` waits for
+    /// `retune release`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub then: Option<String>,
+    /// How long what is pending is shown before it is done, e.g. `5m`; a minute unless set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
+}
+
 /// A consent to one guarded plan, by its digest; used once.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -153,6 +180,9 @@ pub struct Approval {
 pub struct SyncRequest {
     /// Any text that differs from the last request's.
     pub id: String,
+    /// This app alone; all unless set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
     /// Who.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub by: String,
@@ -266,6 +296,12 @@ pub struct CloudSyncStatus {
     /// What came of the last `retune test`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<TestStatus>,
+    /// The apps that are pinned to another revision than the cloud's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pinned: Vec<PinnedStatus>,
+    /// The holds in force, with what they keep from being done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<HoldStatus>,
     /// Drift corrected since the syncer started.
     #[serde(default)]
     pub corrections: u64,
@@ -293,6 +329,45 @@ pub struct AppStatus {
     /// What it waits for, or what is wrong.
     #[serde(default)]
     pub message: String,
+    /// The apps it waits for.
+    #[serde(default, rename = "waitsFor", skip_serializing_if = "Vec::is_empty")]
+    pub waits_for: Vec<String>,
+}
+
+/// An app that is not at the cloud's revision.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinnedStatus {
+    /// The app.
+    pub app: String,
+    /// Its revision.
+    pub revision: String,
+    /// Why and by whom, as the pin says.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+/// A hold in force.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HoldStatus {
+    /// The app or object.
+    pub target: String,
+    /// `CloudSync` or `annotation`.
+    pub from: String,
+    /// `held`; `ending`: its time is over, what is pending is shown and done at `acts`; `asks`: its time is over, it
+    /// waits for `retune release`.
+    pub state: String,
+    /// When its time is over.
+    pub until: String,
+    /// Why and by whom.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// When what is pending is done.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub acts: String,
+    /// What it keeps from being done (at most 20).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pending: Vec<String>,
 }
 
 /// Guarded actions that wait for an approval.
@@ -439,9 +514,14 @@ fn cloudsync_definition() -> Value {
         "profile": text(), "interval": text(), "suspend": {"type": "boolean"}, "cloud": text(),
         "pin": {"type": "object", "required": ["revision"],
             "properties": {"revision": text(), "reason": text(), "by": text()}},
+        "pins": {"type": "object", "additionalProperties": {"type": "object", "required": ["revision"],
+            "properties": {"revision": text(), "reason": text(), "by": text()}}},
+        "holds": {"type": "object", "additionalProperties": {"type": "object", "required": ["until"], "properties": {
+            "until": {"type": "string", "format": "date-time"}, "reason": text(), "by": text(), "notice": text(),
+            "then": {"type": "string", "enum": ["resume", "ask"]}}}},
         "approvals": list(&json!({"type": "object", "required": ["digest"], "properties": {
             "digest": {"type": "string", "minLength": 12}, "by": text(), "expires": {"type": "string", "format": "date-time"}}})),
-        "request": {"type": "object", "required": ["id"], "properties": {"id": text(), "by": text()}},
+        "request": {"type": "object", "required": ["id"], "properties": {"id": text(), "app": text(), "by": text()}},
         "test": {"type": "object", "required": ["id", "app"], "properties": {"id": text(), "app": text(), "by": text()}},
         "onDelete": {"type": "string", "enum": ["keep", "delete"]},
         "drift": {"type": "string", "enum": ["correct", "report", "off"]},
@@ -451,7 +531,11 @@ fn cloudsync_definition() -> Value {
         "observedGeneration": count(), "cluster": text(), "cloudId": text(), "seenRevision": text(), "revision": text(),
         "syncedRevision": text(), "readyRevision": text(), "apps": count(), "readyApps": count(), "objects": count(),
         "ready": text(), "corrections": count(), "handledRequest": text(), "usedApprovals": list(&text()),
-        "notReady": list(&json!({"type": "object", "properties": {"name": text(), "state": text(), "message": text()}})),
+        "notReady": list(&json!({"type": "object", "properties": {"name": text(), "state": text(), "message": text(),
+            "waitsFor": list(&text())}})),
+        "pinned": list(&json!({"type": "object", "properties": {"app": text(), "revision": text(), "reason": text()}})),
+        "holds": list(&json!({"type": "object", "properties": {"target": text(), "from": text(), "state": text(), "until": text(),
+            "reason": text(), "acts": text(), "pending": list(&text())}})),
         "hooks": list(&note), "deleting": list(&note),
         "orphans": list(&json!({"type": "object", "properties": {"object": text(), "app": text()}})),
         "test": {"type": "object", "properties": {"id": text(), "app": text(), "state": text(), "passed": list(&text()),

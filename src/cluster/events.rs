@@ -26,7 +26,7 @@ pub struct EventNote {
 pub async fn write(client: &Client, cloudsync: &str, uid: &str, event: &EventNote) -> Result<(), ApiError> {
     let note: String = event.note.chars().take(1_000).collect();
     let body = json!({"apiVersion": "events.k8s.io/v1", "kind": "Event",
-        "metadata": {"generateName": format!("{cloudsync}."), "namespace": SYSTEM_NAMESPACE},
+        "metadata": {"generateName": format!("{cloudsync}-"), "namespace": SYSTEM_NAMESPACE},
         "eventTime": time::now_micro(), "type": if event.warning { "Warning" } else { "Normal" },
         "reason": event.reason, "action": event.reason, "note": note,
         "reportingController": "retune.dev/retune", "reportingInstance": "retune",

@@ -35,6 +35,11 @@ pub fn manifests(image: Option<&str>) -> Vec<Value> {
             {"apiGroups": [crd::GROUP], "resources": ["cloudsyncs", "inventories"], "verbs": ["get", "list", "watch"]},
             {"apiGroups": [crd::GROUP], "resources": ["cloudsyncs"], "verbs": ["create", "patch", "update"]},
             {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get"]}]}));
+    // For people: `retune why`. Not bound to anybody; Secrets are read to mask their values.
+    out.push(json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "retune-why"},
+        "rules": [
+            {"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list"]},
+            {"nonResourceURLs": ["/api", "/api/*", "/apis", "/apis/*", "/version"], "verbs": ["get"]}]}));
     if let Some(image) = image {
         out.push(deployment(image));
     }

@@ -119,6 +119,8 @@ pub async fn put_cloudsync_status(
         "ready",
         "notReady",
         "withheld",
+        "pinned",
+        "holds",
         "drift",
         "hooks",
         "deleting",

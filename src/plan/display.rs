@@ -261,6 +261,9 @@ pub fn listing(plan: &Plan) -> String {
             let _ = writeln!(out, "  {}", line(action));
         }
     }
+    for held in &plan.held {
+        let _ = writeln!(out, "held     {} [{}]: {}", held.what, held.app, held.hold);
+    }
     if let Some(digest) = plan.approval {
         let _ = writeln!(out, "withheld until approved: retune approve {digest}");
         for held in &plan.withheld {

@@ -104,4 +104,6 @@ pub struct Facts {
     pub prune_frozen: bool,
     /// Approved digests.
     pub approved: Vec<Digest>,
+    /// "Hands off" in force.
+    pub holds: Vec<super::hold::Hold>,
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::guard::{self, Guard};
 use super::operation::Operation;
 use super::order::{self, Phase};
-use super::{Action, AppMemory, AppPlan, Facts, Live, Plan, Verb, Withheld, hooks};
+use super::{Action, AppMemory, AppPlan, Facts, Live, Plan, Verb, Withheld, hold, hooks};
 use crate::cloud::{AppState, ObjectId, RenderedApp, RenderedCloud};
 
 /// Compares desired with live.
@@ -33,6 +33,7 @@ pub fn make(desired: &RenderedCloud, facts: &Facts) -> Plan {
             hooks: Vec::new(),
             prunes: Vec::new(),
             removed: false,
+            incomplete: false,
             pending: Vec::new(),
         };
         if let AppState::Pending(missing) = &app.state {
@@ -115,8 +116,9 @@ pub fn make(desired: &RenderedCloud, facts: &Facts) -> Plan {
     if !facts.existing.is_empty() {
         take_over_later(&mut apps, &mut withheld, facts);
     }
+    let held = hold::take(&mut apps, &mut withheld, &facts.holds);
     let approval = guard::approval_digest(&withheld);
-    let mut plan = Plan { apps, withheld, approval, unchanged };
+    let mut plan = Plan { apps, withheld, held, approval, unchanged };
     if plan.approval.is_some_and(|digest| facts.approved.contains(&digest)) && !facts.prune_frozen {
         release(&mut plan);
     }
@@ -136,6 +138,7 @@ fn removed(app: Arc<str>, prunes: Vec<Action>) -> AppPlan {
         hooks: Vec::new(),
         prunes,
         removed: true,
+        incomplete: false,
         pending: Vec::new(),
     }
 }

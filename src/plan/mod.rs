@@ -11,6 +11,7 @@
 //! | [`order`] | the order of kinds inside an app |
 //! | [`finalizers`] | who takes which finalizer off |
 //! | [`guard`] | which deletions wait for an approval |
+//! | [`hold`] | what is kept from being done by a hold |
 //! | [`hooks`] | which Helm hooks are due |
 //! | [`operation`] | install, upgrade, rollback, delete, and what is remembered of one under way |
 //! | [`mod@make`] | the comparison |
@@ -21,6 +22,7 @@ pub mod display;
 pub mod facts;
 pub mod finalizers;
 pub mod guard;
+pub mod hold;
 pub mod hooks;
 pub mod make;
 pub mod operation;
@@ -108,6 +110,9 @@ pub struct AppPlan {
     pub prunes: Vec<Action>,
     /// Whether Git has the app no more.
     pub removed: bool,
+    /// Whether changes of the app are held: those that depend on it wait.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub incomplete: bool,
     /// The app's live inputs that do not exist yet; its last render stays enforced.
     pub pending: Vec<String>,
 }
@@ -130,6 +135,9 @@ pub struct Plan {
     pub apps: Vec<AppPlan>,
     /// What waits for an approval.
     pub withheld: Vec<Withheld>,
+    /// What a hold keeps from being done.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<hold::Held>,
     /// The digest that an approval must name; `None` when nothing is withheld.
     pub approval: Option<Digest>,
     /// Objects that are as Git says.
@@ -142,10 +150,11 @@ impl Plan {
         self.apps.iter().flat_map(|a| a.applies.iter().chain(&a.prunes).map(move |action| (&a.app, action)))
     }
 
-    /// Whether there is nothing to do and nothing withheld.
+    /// Whether there is nothing to do and nothing withheld or held.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.withheld.is_empty()
+            && self.held.is_empty()
             && self.actions().next().is_none()
             && self.apps.iter().flat_map(|a| &a.hooks).all(|h| h.unless.is_some())
     }
@@ -178,6 +187,9 @@ impl Plan {
         }
         if !self.withheld.is_empty() {
             parts.push(format!("{} withheld", self.withheld.len()));
+        }
+        if !self.held.is_empty() {
+            parts.push(format!("{} held", self.held.len()));
         }
         if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") }
     }

@@ -12,6 +12,9 @@ use crate::cluster::error::{ApiError, Backoff, ErrorKind, jitter};
 use crate::cluster::fields;
 use crate::health;
 
+/// The longest pause between two tries of an object that is refused for now.
+const RETRY_CAP: Duration = Duration::from_secs(30);
+
 impl Engine {
     fn server_answers(&mut self) {
         if self.brake_backoff.attempts() > 0 {
@@ -114,7 +117,7 @@ impl Engine {
                 let backoff = self
                     .retries
                     .entry(id.clone())
-                    .or_insert_with(|| Backoff::new(Duration::from_millis(base), Duration::from_secs(30)));
+                    .or_insert_with(|| Backoff::new(Duration::from_millis(base), RETRY_CAP));
                 let wait = backoff.next(jitter());
                 if backoff.attempts() == 1 || backoff.attempts().is_power_of_two() {
                     tracing::warn!(object = %id, %error, retry_ms = wait.as_millis() as u64, attempt = backoff.attempts(), "retried");
@@ -133,9 +136,7 @@ impl Engine {
                     known.health = health::Health::Failed;
                 }
                 self.refresh_ready(id);
-                if let Some(active) = &mut self.active {
-                    active.run.failed(id, message);
-                }
+                self.object_failed(id, message);
                 self.report.due = true;
             }
         }

@@ -125,13 +125,19 @@ impl Engine {
                 _ => DriftMode::Correct,
             },
             force: spec.force_conflicts.unwrap_or(true),
-            request: spec.request.as_ref().map(|r| r.id.clone()),
+            request: spec.request.clone(),
             generation: cloudsync.metadata.generation,
             audit: spec.audit_interval.as_deref().and_then(duration).unwrap_or(AUDIT),
         };
         let approvals_changed = self.cloudsync.spec.approvals != spec.approvals;
         let source_changed =
             self.cloudsync.spec.source != spec.source || self.cloudsync.spec.profile != spec.profile;
+        let holds_changed = if before.generation == 0 {
+            !spec.holds.is_empty()
+        } else {
+            self.cloudsync.spec.holds != spec.holds
+        };
+        let pins_changed = before.generation != 0 && self.cloudsync.spec.pins != spec.pins;
         let interval_changed = self.cloudsync.spec.interval != spec.interval;
         self.cloudsync.spec = cloudsync.spec;
         self.cloudsync.metadata = cloudsync.metadata;
@@ -171,12 +177,24 @@ impl Engine {
         {
             self.plan_again();
         }
+        if pins_changed {
+            let pins =
+                self.cloudsync.spec.pins.iter().map(|(app, p)| (app.clone(), p.revision.clone())).collect();
+            self.follow.order(Order::Pins(pins));
+        }
+        if holds_changed {
+            self.declare_holds();
+            if before.generation != 0 {
+                self.plan_again();
+            }
+        }
         if let Some(request) = self.steering.request.clone()
-            && self.report.status.handled_request != request
+            && self.report.status.handled_request != request.id
             && self.requested.as_ref() != Some(&request)
         {
-            tracing::info!(%request, "a sync was asked for");
+            tracing::info!(request = %request.id, app = request.app.as_deref(), "a sync was asked for");
             self.requested = Some(request);
+            self.carried_out = false;
             self.follow.order(Order::Now);
         }
         if approvals_changed && self.report.is_withheld() {
@@ -191,9 +209,15 @@ impl Engine {
         if self.requested.is_none() {
             return;
         }
-        self.retries.clear();
-        self.retry_hooks();
         self.brake = None;
+        self.carried_out = true;
+        if let Some(app) = self.requested.as_ref().and_then(|r| r.app.clone()) {
+            self.carry_out_for_app(&app.into());
+            return;
+        }
+        self.retries.clear();
+        self.app_retries.clear();
+        self.retry_hooks(None);
         if self.desired.is_some() && !self.steering.suspend {
             self.plan_again();
         } else {
@@ -201,10 +225,35 @@ impl Engine {
         }
     }
 
+    /// As [`Engine::carry_out_request`], for one app: what waits for a retry is tried now, what failed begins again.
+    fn carry_out_for_app(&mut self, app: &Arc<str>) {
+        if self.desired.is_none() || self.steering.suspend {
+            self.request_done();
+            return;
+        }
+        self.app_retries.remove(app);
+        self.retry_hooks(Some(app));
+        let waiting: Vec<_> = self
+            .retries
+            .keys()
+            .filter(|id| self.index.objects.get(*id).is_some_and(|k| k.app == *app))
+            .cloned()
+            .collect();
+        for id in waiting {
+            self.retries.remove(&id);
+            self.fights.settle(&id);
+            self.want(&id, true);
+        }
+        self.retry_app(app);
+        if self.active.is_none() {
+            self.request_done();
+        }
+    }
+
     /// A request was carried out, or cannot be now.
     pub(super) fn request_done(&mut self) {
         if let Some(request) = self.requested.take() {
-            self.report.status.handled_request = request;
+            self.report.status.handled_request = request.id;
             self.report.due = true;
         }
     }

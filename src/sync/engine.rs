@@ -13,6 +13,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::fight::Fights;
 use super::follow::{Desired, Follow, Order as FollowOrder};
+use super::holds::Holds;
 use super::index::Index;
 use super::memory::{Memory, ShardWrite};
 use super::report::Report;
@@ -90,6 +91,10 @@ pub(super) enum Timer {
     AppTimeout(Arc<str>),
     /// Write Events that were coalesced.
     Events,
+    /// A hold's time or notice may be over.
+    Holds,
+    /// Try a failed app again.
+    RetryApp(Arc<str>),
 }
 
 /// One kind's watch.
@@ -97,6 +102,8 @@ pub(super) enum Timer {
 pub(super) struct WatchState {
     pub(super) handle: AbortHandle,
     pub(super) synced: bool,
+    /// It fails and goes on trying.
+    pub(super) failing: bool,
     pub(super) round: u32,
 }
 
@@ -112,6 +119,10 @@ pub(super) struct ActiveRun {
     pub(super) first_write: Option<Instant>,
     pub(super) writes: u64,
     pub(super) conflicts: Vec<String>,
+    /// Apps whose additions were put into memory ahead of their turn.
+    pub(super) ahead: HashSet<Arc<str>>,
+    /// Nothing moves without help, and that was told.
+    pub(super) stalled: bool,
 }
 
 /// What the spec of the `CloudSync` says, as far as the engine acts on it.
@@ -121,7 +132,7 @@ pub(super) struct Steering {
     pub(super) pin: Option<String>,
     pub(super) drift: super::control::DriftMode,
     pub(super) force: bool,
-    pub(super) request: Option<String>,
+    pub(super) request: Option<crate::cluster::crd::SyncRequest>,
     pub(super) generation: i64,
     pub(super) audit: Duration,
 }
@@ -167,8 +178,18 @@ pub struct Engine {
     pub(super) brake: Option<Instant>,
     pub(super) brake_backoff: Backoff,
     pub(super) retries: HashMap<ObjectId, Backoff>,
+    /// Failed apps that are tried again by themselves.
+    pub(super) app_retries: HashMap<Arc<str>, Backoff>,
+    pub(super) holds: Holds,
+    /// Apps some of whose changes are held.
+    pub(super) incomplete: HashSet<Arc<str>>,
+    /// Writes that wait until it is known whether their object is held by an annotation.
+    pub(super) parked: Vec<ObjectId>,
+    pub(super) begun: Instant,
     pub(super) inventory_busy: HashSet<Arc<str>>,
     pub(super) recording: HashSet<Arc<str>>,
+    /// Additions to write when there is time, of apps whose turn has not come; in the plan's order.
+    pub(super) ahead: VecDeque<Arc<str>>,
     pub(super) inventory_backoff: Backoff,
     pub(super) flush_at: Option<Instant>,
     /// The inventory holds something that must not wait for the end of an apply (a completed hook).
@@ -189,7 +210,9 @@ pub struct Engine {
     pub(super) report: Report,
     pub(super) ledger: Ledger,
     /// A request of the `CloudSync` that is being carried out.
-    pub(super) requested: Option<String>,
+    pub(super) requested: Option<crate::cluster::crd::SyncRequest>,
+    /// The source has answered it: what it asks for was begun.
+    pub(super) carried_out: bool,
     pub(super) stopping: bool,
     pub(super) once: bool,
     pub(super) ended: Option<Ended>,
@@ -257,8 +280,14 @@ impl Engine {
             brake: None,
             brake_backoff: Backoff::new(Duration::from_millis(60), Duration::from_secs(10)),
             retries: HashMap::new(),
+            app_retries: HashMap::new(),
+            holds: Holds::new(&start.cloudsync.status.holds),
+            incomplete: HashSet::new(),
+            parked: Vec::new(),
+            begun: Instant::now(),
             inventory_busy: HashSet::new(),
             recording: HashSet::new(),
+            ahead: VecDeque::new(),
             inventory_backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(10)),
             flush_at: None,
             flush_urgent: false,
@@ -276,6 +305,7 @@ impl Engine {
             report,
             ledger: start.ledger,
             requested: None,
+            carried_out: false,
             stopping: false,
             once: start.once,
             ended: None,
@@ -378,6 +408,8 @@ impl Engine {
                 Timer::Audit => self.audit(),
                 Timer::AppTimeout(app) => self.app_timeout(&app),
                 Timer::Events => self.write_events(),
+                Timer::Holds => self.tick_holds(),
+                Timer::RetryApp(app) => self.retry_app(&app),
             }
         }
     }
@@ -389,7 +421,7 @@ impl Engine {
             Message::Status(result) => self.on_status(result),
             Message::Event(result) => {
                 if let Err(error) = result {
-                    tracing::debug!(%error, "an Event could not be written");
+                    tracing::warn!(%error, "an Event (or the end of a hook or hold) could not be written");
                 }
             }
             Message::Discovered(result) => self.on_discovered(result),

@@ -4,7 +4,7 @@
 //! remote, a force push, a broken commit) is told, retried with backoff, and never stops enforcement of the last good
 //! revision.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use crate::cloud::app_pins::{PinnedApp, with_pinned};
 use crate::cloud::layers::SubTree;
 use crate::cloud::{
     Cache, Charts, Object, ObjectId, Options, Problem, ProblemKind, RenderedCloud, Scopes, render, scope,
@@ -33,6 +34,8 @@ pub struct Desired {
     pub revision: RevisionInfo,
     /// Its objects, without what is yielded.
     pub cloud: Arc<RenderedCloud>,
+    /// Apps that are taken from another commit, with that commit.
+    pub pins: BTreeMap<Arc<str>, RevisionInfo>,
     /// When it was seen at the source.
     pub seen: Instant,
     by_id: HashMap<ObjectId, (u32, u32)>,
@@ -52,7 +55,7 @@ impl Desired {
                 }
             }
         }
-        Self { revision, cloud, seen, by_id, yielded }
+        Self { revision, cloud, pins: BTreeMap::new(), seen, by_id, yielded }
     }
 
     /// What of an object is left to others.
@@ -100,6 +103,8 @@ pub enum News {
 pub enum Order {
     /// Follow the reference, or hold this revision.
     Pin(Option<String>),
+    /// Take these apps from these revisions.
+    Pins(BTreeMap<String, String>),
     /// Ask now.
     Now,
     /// Ask this often.
@@ -121,6 +126,8 @@ pub struct FollowOptions {
     pub profile: String,
     /// Held revision.
     pub pin: Option<String>,
+    /// Apps held at a revision of their own.
+    pub pins: BTreeMap<String, String>,
     /// How often a remote is asked.
     pub interval: Duration,
     /// Where mirrors are kept.
@@ -161,6 +168,7 @@ pub fn render_once(options: FollowOptions, discovery: Arc<Discovery>) -> Result<
         charts: None,
         pin: options.pin.clone(),
         remotes: remotes(&options),
+        pinned: HashMap::new(),
         options,
     };
     let (source, _watch) = follower.open()?;
@@ -207,6 +215,7 @@ impl Follow {
             charts: None,
             pin: options.pin.clone(),
             remotes: remotes(&options),
+            pinned: HashMap::new(),
             options,
         };
         std::thread::Builder::new()
@@ -255,6 +264,8 @@ struct Follower {
     charts: Option<charts::Store>,
     pin: Option<String>,
     remotes: RemoteBases,
+    /// Pinned apps by name and commit, as they were rendered.
+    pinned: HashMap<(String, String), PinnedApp>,
     options: FollowOptions,
 }
 
@@ -343,6 +354,13 @@ impl Follower {
                         self.last = None;
                     }
                 }
+                Order::Pins(pins) => {
+                    if self.options.pins != pins {
+                        self.options.pins = pins;
+                        self.pinned.retain(|(app, _), _| self.options.pins.contains_key(app));
+                        self.last = None;
+                    }
+                }
                 Order::Now => {}
                 Order::Interval(interval) => self.options.interval = interval,
                 Order::Stop => return false,
@@ -395,11 +413,14 @@ impl Follower {
             subject: revision.subject.clone(),
             time: revision.time,
         };
-        match self.render(source, &revision.commit, revision.time) {
-            Ok(cloud) => {
+        let rendered = self
+            .render(source, &revision.commit, revision.time)
+            .and_then(|cloud| self.with_pins(source, cloud));
+        match rendered {
+            Ok((cloud, pins)) => {
                 self.last = Some((id, None));
-                let desired = Arc::new(Desired::new(info, Arc::new(cloud), seen));
-                let _ = self.outbox.blocking_send(News::Desired(desired));
+                let desired = Desired { pins, ..Desired::new(info, Arc::new(cloud), seen) };
+                let _ = self.outbox.blocking_send(News::Desired(Arc::new(desired)));
                 Ok(())
             }
             Err(Broken { message, transient }) => {
@@ -425,6 +446,44 @@ impl Follower {
             }
         }
         Ok(())
+    }
+
+    /// Puts the pinned apps in the place of the revision's own.
+    fn with_pins(
+        &mut self,
+        source: &GitSource,
+        cloud: RenderedCloud,
+    ) -> Result<(RenderedCloud, BTreeMap<Arc<str>, RevisionInfo>), Broken> {
+        let (mut apps, mut infos) = (Vec::new(), BTreeMap::new());
+        for (app, pin) in self.options.pins.clone() {
+            let of = |e: &dyn std::fmt::Display| {
+                format!("app {app} is pinned to {pin}: {e}; `retune resume {app}` ends the pin")
+            };
+            let revision = match source.revision(&pin) {
+                Ok(revision) => revision,
+                Err(_) => {
+                    source.poll().map_err(|e| of(&e))?;
+                    source.revision(&pin).map_err(|e| of(&e))?
+                }
+            };
+            let id = revision.commit.as_str().to_owned();
+            let place = (app.clone(), id.clone());
+            if !self.pinned.contains_key(&place) {
+                let whole = self
+                    .render(source, &revision.commit, revision.time)
+                    .map_err(|e| Broken { message: of(&e.message), ..e })?;
+                let found = whole.app(&app).ok_or_else(|| {
+                    of(&format!("that revision has no such app for profile {}", self.options.profile))
+                })?;
+                let pinned = PinnedApp { revision: id.clone(), app: Arc::clone(found) };
+                self.pinned.insert(place.clone(), pinned);
+            }
+            apps.extend(self.pinned.get(&place).cloned());
+            let info =
+                RevisionInfo { id, author: revision.author, subject: revision.subject, time: revision.time };
+            infos.insert(app.as_str().into(), info);
+        }
+        Ok((with_pinned(cloud, &apps)?, infos))
     }
 
     fn render(&mut self, source: &GitSource, commit: &CommitId, time: i64) -> Result<RenderedCloud, Broken> {

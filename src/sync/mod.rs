@@ -15,15 +15,20 @@
 //! | [`scan`] | what there is in the cluster before the first plan, and discovery |
 //! | [`hooks`] | Helm hooks |
 //! | [`testing`], [`teardown`] | `retune test`; the end of a cloud |
+//! | [`holds`] | "hands off" an app or an object, until a time |
+//! | [`apps`] | how each app stands, for the status |
 //! | [`follow`] | source and render |
+//! | [`why`] | what an app waits for, for people |
 //! | [`start`], [`preview`] | starting a syncer; making a plan without one |
 
 pub mod answers;
+pub mod apps;
 pub mod control;
 mod definitions;
 pub mod engine;
 pub mod fight;
 pub mod follow;
+pub mod holds;
 pub mod hooks;
 pub mod index;
 pub mod memory;
@@ -37,4 +42,5 @@ pub mod shards;
 pub mod start;
 pub mod teardown;
 pub mod testing;
+pub mod why;
 pub mod work;

@@ -55,7 +55,8 @@ impl Engine {
             digest,
         };
         let task = tokio::spawn(watch::run(self.target.client.clone(), spec, self.notices.clone()));
-        self.watches.insert(key, WatchState { handle: task.abort_handle(), synced: false, round: 0 });
+        self.watches
+            .insert(key, WatchState { handle: task.abort_handle(), synced: false, failing: false, round: 0 });
     }
 
     pub(super) fn on_notice(&mut self, notice: Notice<health::Verdict>) {
@@ -77,6 +78,10 @@ impl Engine {
             Event::Deleted(meta) => self.on_gone(&id_of(&resource, &meta), meta),
             Event::Synced => self.on_synced(&resource),
             Event::Failing(error) => {
+                if let Some(watch) = self.watches.get_mut(&key) {
+                    watch.failing = true;
+                }
+                self.unpark(&key);
                 if error.kind == ErrorKind::NotFound || error.kind == ErrorKind::NotServing {
                     // The kind is served no more (its CRD is gone): watched again once it is back.
                     if let Some(watch) = self.watches.remove(&key) {
@@ -87,6 +92,9 @@ impl Engine {
                 tracing::warn!(kind = %resource.kind, group = %resource.group, %error, "a watch fails; it goes on trying");
             }
             Event::Recovered => {
+                if let Some(watch) = self.watches.get_mut(&key) {
+                    watch.failing = false;
+                }
                 tracing::info!(kind = %resource.kind, group = %resource.group, "a watch stands again")
             }
         }
@@ -103,6 +111,8 @@ impl Engine {
             return;
         };
         known.round = round;
+        self.hold_annotation(id, &meta);
+        let Some(known) = self.index.objects.get_mut(id) else { return };
         if let Some(verdict) = verdict
             && (known.uid.is_none() || known.uid == Some(meta.uid))
         {
@@ -223,6 +233,9 @@ impl Engine {
     }
 
     fn drift_mode(&self, id: &ObjectId) -> DriftMode {
+        if self.held(id).is_some() {
+            return DriftMode::Report;
+        }
         if self.steering.drift != DriftMode::Correct {
             return self.steering.drift;
         }
@@ -299,9 +312,11 @@ impl Engine {
         let key = (Arc::clone(&resource.group), Arc::clone(&resource.kind));
         let Some(watch) = self.watches.get_mut(&key) else { return };
         watch.synced = true;
+        watch.failing = false;
         let round = watch.round;
         self.hooks_listed(&key.0, &key.1);
         self.report.due |= self.orphans.listed(&key.0, &key.1);
+        self.unpark(&key);
         let missing: Vec<ObjectId> = self
             .index
             .objects
@@ -394,9 +409,11 @@ impl Engine {
     pub(super) fn refresh_ready(&mut self, id: &ObjectId) {
         let Some(known) = self.index.objects.get(id) else { return };
         let Some((app, object)) = self.desired.as_ref().and_then(|d| d.object(id)) else { return };
+        // What is held is told as held; nobody waits for it to become ready.
         let ready = (known.health == Health::Ready || desired_ignores(self.desired.as_deref(), app, id))
             && known.digest == Some(object.digest)
-            && !matches!(known.standing, Standing::Absent);
+            && !matches!(known.standing, Standing::Absent)
+            || self.held(id).is_some();
         let set = self.unready.entry(Arc::clone(app)).or_default();
         if ready {
             set.remove(id);

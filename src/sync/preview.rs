@@ -105,7 +105,8 @@ pub async fn preview(
         })
         .collect();
     let apps = memory.apps.iter().map(|(app, r)| (Arc::clone(app), r.facts())).collect();
-    let facts = Facts { objects, apps, existing, ..Facts::default() };
+    let holds = cloudsync.map(|c| super::holds::declared(&c.spec.holds, &seen)).unwrap_or_default();
+    let facts = Facts { objects, apps, existing, holds, ..Facts::default() };
     Ok(Preview { plan: plan::make(&desired.cloud, &facts), desired, target })
 }
 

@@ -2,16 +2,22 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::engine::{Ended, Engine, Timer};
-use super::index::Tracked;
+use super::index::{Standing, Tracked};
 use crate::apply::run::{Order, Readiness, State};
 use crate::cloud::ObjectId;
+use crate::cluster::error::{Backoff, jitter};
 use crate::plan::Verb;
+use crate::plan::hooks::{DueHook, key};
+
+/// The first pause before a failed app is tried again by itself, and the longest.
+const APP_RETRY: Duration = Duration::from_secs(15);
+const APP_RETRY_CAP: Duration = Duration::from_secs(600);
 
 impl Engine {
-    fn readiness(&self, app: &str) -> Readiness {
+    pub(super) fn readiness(&self, app: &str) -> Readiness {
         let Some(desired) = self.desired.as_ref().and_then(|d| d.cloud.app(app)) else {
             return Readiness::Ready;
         };
@@ -46,7 +52,22 @@ impl Engine {
 
     fn obey(&mut self, order: Order) {
         match order {
-            Order::Record(app) => self.record(&app),
+            Order::Record(app) => {
+                let noted = self.active.as_ref().is_some_and(|a| a.ahead.contains(&app));
+                if !noted {
+                    self.record(&app);
+                } else if let Some(at) = self.ahead.iter().position(|a| *a == app) {
+                    self.ahead.remove(at);
+                    self.recording.insert(app);
+                }
+            }
+            Order::RecordAhead(app) => {
+                self.note_additions(&app);
+                if let Some(active) = &mut self.active {
+                    active.ahead.insert(Arc::clone(&app));
+                }
+                self.ahead.push_back(app);
+            }
             Order::Apply(id) => {
                 self.note_app_start(&id);
                 self.want(&id, false);
@@ -66,16 +87,26 @@ impl Engine {
             }
             Order::Hooks(app, when) => self.run_hooks(&app, when),
             Order::AppRemoved(app) => self.app_removed(&app),
+            // What is held is missing: the app is not as its revision says.
+            Order::AppApplied(app) | Order::AppReady(app) if self.incomplete.contains(&app) => {
+                tracing::info!(%app, "applied but for what is held");
+            }
             Order::AppApplied(app) => {
                 let revision = self.desired.as_ref().map(|d| d.revision.id.clone()).unwrap_or_default();
                 if let Some(digest) = self.desired.as_ref().and_then(|d| d.cloud.app(&app)).map(|a| a.digest)
                 {
+                    let revision = self
+                        .desired
+                        .as_ref()
+                        .and_then(|d| d.pins.get(&app))
+                        .map_or(revision, |pinned| pinned.id.clone());
                     self.memory.app(&app).set_render(digest, &revision);
                     self.end_operation(&app);
                     self.dirty();
                 }
             }
             Order::AppReady(app) => {
+                self.app_retries.remove(&app);
                 if let Some(digest) = self.desired.as_ref().and_then(|d| d.cloud.app(&app)).map(|a| a.digest)
                     && self.unready.get(&app).is_none_or(HashSet::is_empty)
                 {
@@ -105,6 +136,11 @@ impl Engine {
 
     /// Puts an app's additions into the inventory before any of its objects is applied.
     fn record(&mut self, app: &Arc<str>) {
+        self.note_additions(app);
+        self.recording.insert(Arc::clone(app));
+    }
+
+    fn note_additions(&mut self, app: &Arc<str>) {
         let Some(desired) = self.desired.clone() else { return };
         let operation = self.active.as_ref().and_then(|a| a.run.app(app)).and_then(|r| {
             // Without hooks there is nothing to remember.
@@ -151,7 +187,45 @@ impl Engine {
                 known.digest = None;
             }
         }
-        self.recording.insert(Arc::clone(app));
+    }
+
+    /// An object failed for good: its app is tried again by itself, less and less often.
+    pub(super) fn object_failed(&mut self, id: &ObjectId, message: String) {
+        let Some(active) = &mut self.active else { return };
+        active.run.failed(id, message);
+        let Some(app) = self.index.objects.get(id).map(|k| Arc::clone(&k.app)) else { return };
+        let timer = Timer::RetryApp(Arc::clone(&app));
+        if self.timers.iter().any(|std::cmp::Reverse((_, t))| *t == timer) {
+            return;
+        }
+        let backoff = self.app_retries.entry(app).or_insert_with(|| Backoff::new(APP_RETRY, APP_RETRY_CAP));
+        let wait = backoff.next(jitter());
+        self.after(wait, timer);
+    }
+
+    /// Tries a failed app again, with what is still to be done; an app under way is left alone.
+    pub(super) fn retry_app(&mut self, app: &Arc<str>) {
+        if self.steering.suspend {
+            return;
+        }
+        let Some(desired) = self.desired.clone() else { return };
+        let Some(active) = &mut self.active else {
+            self.plan_app(app);
+            return;
+        };
+        let objects = &self.index.objects;
+        let still = |id: &ObjectId| {
+            let object = desired.object(id).map(|(_, object)| object.digest);
+            objects.get(id).is_none_or(|k| {
+                k.digest != object || matches!(k.standing, Standing::Drifted(_) | Standing::Absent)
+            })
+        };
+        let done = self.memory.apps.get(app).map(|r| &r.hooks);
+        let due = |hook: &DueHook| done.and_then(|d| d.get(&key(&hook.id))) != Some(&hook.digest);
+        if active.run.retry(app, &still, &due) {
+            active.stalled = false;
+            tracing::info!(%app, "tried again");
+        }
     }
 
     /// An app did not become ready in time.
@@ -196,6 +270,8 @@ impl Engine {
             }
         }
         if !active.run.is_over() {
+            self.requested_app_done();
+            self.stalled();
             return;
         }
         let failed: Vec<String> = active.run.apps.iter().flat_map(|a| a.failed.values().cloned()).collect();
@@ -242,6 +318,48 @@ impl Engine {
         }
         if self.once {
             self.ended = Some(Ended::Once(ready && !self.report.is_withheld()));
+            self.stopping = true;
+        }
+    }
+
+    /// A request for one app ends with that app, however the others stand.
+    fn requested_app_done(&mut self) {
+        let requested = self.requested.as_ref().filter(|_| self.carried_out);
+        let Some(app) = requested.and_then(|r| r.app.as_deref()) else { return };
+        let Some(active) = &self.active else { return };
+        let over = active.run.app(app).is_none_or(|a| matches!(a.state, State::Done | State::Failed));
+        if over || self.report.is_timed_out(app) {
+            self.request_done();
+        }
+    }
+
+    /// Nothing moves without help: whoever waits for the end of the sync is told so. What becomes ready later is taken up.
+    fn stalled(&mut self) {
+        let Some(active) = &mut self.active else { return };
+        let failed = active.run.apps.iter().any(|a| a.state == State::Failed);
+        if active.stalled || !failed && !self.report.any_timed_out() {
+            return;
+        }
+        let report = &self.report;
+        if !active.run.is_stalled(&|app| report.is_timed_out(app)) {
+            return;
+        }
+        active.stalled = true;
+        let failed: Vec<String> = active.run.apps.iter().flat_map(|a| a.failed.values().cloned()).collect();
+        let waiting = active.run.apps.iter().filter(|a| a.state == State::Waiting).count();
+        tracing::warn!(
+            failed = failed.len(),
+            waiting,
+            "the sync stands still: apps that failed hold up those that depend on them"
+        );
+        if let Some(desired) = self.desired.clone() {
+            self.report.over(&desired.revision, false, &failed);
+        }
+        self.request_done();
+        self.report.due = true;
+        self.after(Duration::ZERO, Timer::Events);
+        if self.once {
+            self.ended = Some(Ended::Once(false));
             self.stopping = true;
         }
     }

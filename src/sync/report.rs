@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 use super::engine::{ActiveRun, Engine, Message, Timer};
 use super::follow::RevisionInfo;
 use super::index::Standing;
-use crate::apply::run::State;
 use crate::cloud::ObjectId;
 use crate::cluster::crd::{
-    AppStatus, CloudSyncStatus, Condition, DriftStatus, NoteStatus, OrphanStatus, WithheldStatus,
+    CloudSyncStatus, Condition, DriftStatus, NoteStatus, OrphanStatus, PinnedStatus, WithheldStatus,
 };
 use crate::cluster::error::ApiError;
 use crate::cluster::events::{self, EventNote};
@@ -106,6 +105,19 @@ impl Report {
 
     pub(super) fn timed_out(&mut self, app: &Arc<str>) {
         self.timed_out.insert(Arc::clone(app));
+    }
+
+    pub(super) fn is_timed_out(&self, app: &str) -> bool {
+        self.timed_out.contains(app)
+    }
+
+    pub(super) fn any_timed_out(&self) -> bool {
+        !self.timed_out.is_empty()
+    }
+
+    /// An Event to be written with the next ones.
+    pub(super) fn note(&mut self, warning: bool, reason: &'static str, note: String) {
+        self.events.push(EventNote { warning, reason, note });
     }
 
     pub(super) fn is_withheld(&self) -> bool {
@@ -218,69 +230,15 @@ impl Engine {
         status.drift = self.report.recent.iter().cloned().collect();
         status.objects = u32::try_from(self.index.objects.len()).unwrap_or(u32::MAX);
         (status.hooks, status.deleting, status.orphans) = self.make_notes();
-        let mut not_ready = Vec::new();
-        let mut failed = Vec::new();
+        status.holds = self.hold_status();
+        status.pinned = self.pinned_status();
+        let mut not_ready = self.app_states();
+        let failed: Vec<String> = not_ready
+            .iter()
+            .filter(|a| a.state == "failed")
+            .map(|a| format!("{}: {}", a.name, a.message))
+            .collect();
         if let Some(desired) = &self.desired {
-            for app in &desired.cloud.apps {
-                let run = self.active.as_ref().and_then(|a| a.run.app(&app.name));
-                let hook = self.hook_message(&app.name);
-                let waiting = self.unready.get(&app.name).filter(|s| !s.is_empty());
-                let mut errors =
-                    run.map(|r| r.failed.values().cloned().collect::<Vec<_>>()).unwrap_or_default();
-                if errors.is_empty() {
-                    errors.extend(self.hook_failure(&app.name).map(str::to_owned));
-                }
-                if waiting.is_none() && errors.is_empty() && hook.is_none() {
-                    continue;
-                }
-                let mut first: Vec<&ObjectId> = waiting.into_iter().flatten().collect();
-                first.sort();
-                let detail = first.first().map(|id| {
-                    let why = self
-                        .index
-                        .objects
-                        .get(*id)
-                        .and_then(|k| k.message.as_deref())
-                        .unwrap_or("is not applied yet");
-                    let more = if first.len() > 1 {
-                        format!(" and {} more", first.len() - 1)
-                    } else {
-                        String::new()
-                    };
-                    format!("{id} {why}{more}")
-                });
-                let any_failed = first.iter().any(|id| {
-                    self.index.objects.get(*id).is_some_and(|k| k.health == crate::health::Health::Failed)
-                });
-                let (state, message) = if let Some(error) = errors.first() {
-                    ("failed", error.clone())
-                } else if let Some(hook) = hook {
-                    ("applying", hook)
-                } else if any_failed {
-                    ("failed", detail.unwrap_or_default())
-                } else if matches!(run.map(|r| &r.state), Some(State::Waiting)) {
-                    let ready = |name: &str| self.readiness_of(name);
-                    let deps: Vec<String> = run
-                        .map(|r| {
-                            r.plan.depends_on.iter().filter(|d| !ready(d)).map(ToString::to_string).collect()
-                        })
-                        .unwrap_or_default();
-                    ("waiting", format!("waits for {}", deps.join(", ")))
-                } else if self.report.timed_out.contains(&app.name) {
-                    ("failed", format!("not ready within its timeout: {}", detail.unwrap_or_default()))
-                } else if matches!(
-                    run.map(|r| &r.state),
-                    Some(State::Recording | State::Recorded | State::Applying(_))
-                ) {
-                    ("applying", detail.unwrap_or_default())
-                } else {
-                    ("progressing", detail.unwrap_or_default())
-                };
-                if state == "failed" {
-                    failed.push(format!("{}: {message}", app.name));
-                }
-                not_ready.push(AppStatus { name: app.name.to_string(), state: state.into(), message });
-            }
             status.apps = u32::try_from(desired.cloud.apps.len()).unwrap_or(u32::MAX);
             if !self.planned {
                 not_ready.clear();
@@ -298,7 +256,9 @@ impl Engine {
         not_ready.truncate(LISTED);
         status.not_ready = not_ready;
         let applied = self.planned && self.active.as_ref().is_none_or(|a| a.run.is_applied());
-        let synced = applied && failed.is_empty() && !self.report.withheld && self.report.source.is_ok();
+        let held = status.holds.iter().any(|h| !h.pending.is_empty());
+        let synced =
+            applied && failed.is_empty() && !held && !self.report.withheld && self.report.source.is_ok();
         let (reason, message) = if let Err(error) = &self.report.source {
             ("RenderFailed", format!("{} stays enforced: {error}", short(&status.revision)))
         } else if self.steering.suspend {
@@ -308,6 +268,9 @@ impl Engine {
         } else if self.report.withheld {
             let digest = status.withheld.as_ref().map(|w| w.digest.clone()).unwrap_or_default();
             ("Withheld", format!("waits for an approval: retune approve {digest}"))
+        } else if let Some(first) = status.holds.iter().find(|h| !h.pending.is_empty()).filter(|_| applied) {
+            let more = status.holds.iter().map(|h| h.pending.len()).sum::<usize>();
+            ("Held", format!("{more} actions are held; {} until {}", first.target, first.until))
         } else if !applied {
             ("Applying", format!("applying {}", short(&status.seen_revision)))
         } else {
@@ -331,6 +294,16 @@ impl Engine {
                 generation,
             ),
         ];
+        if !status.holds.is_empty() {
+            let lines: Vec<String> = status
+                .holds
+                .iter()
+                .take(5)
+                .map(|h| format!("{} until {} ({}, {} pending)", h.target, h.until, h.state, h.pending.len()))
+                .collect();
+            let held = report.condition("Held", true, "HandsOff", lines.join("; "), generation);
+            status.conditions.push(held);
+        }
         if !report.fights.is_empty() && self.fights.ongoing(Instant::now()).next().is_some() {
             let lines: Vec<_> = report.fights.iter().take(5).cloned().collect();
             status.conditions.push(report.condition(
@@ -369,8 +342,25 @@ impl Engine {
         (failed.chain(gone).take(LISTED).collect(), deleting, self.orphans.status(LISTED))
     }
 
-    fn readiness_of(&self, app: &str) -> bool {
-        self.unready.get(app).is_none_or(std::collections::HashSet::is_empty)
+    /// The apps that are not at the cloud's revision.
+    fn pinned_status(&self) -> Vec<PinnedStatus> {
+        let Some(desired) = &self.desired else { return Vec::new() };
+        let pins = desired.pins.iter().filter(|(_, info)| info.id != desired.revision.id);
+        pins.take(LISTED)
+            .map(|(app, info)| {
+                let pin = self.cloudsync.spec.pins.get(&**app);
+                let reason = pin.map(|p| match (p.reason.as_str(), p.by.as_str()) {
+                    (reason, "") => reason.to_owned(),
+                    ("", by) => format!("by {by}"),
+                    (reason, by) => format!("{reason} (by {by})"),
+                });
+                PinnedStatus {
+                    app: app.to_string(),
+                    revision: info.id.clone(),
+                    reason: reason.unwrap_or_default(),
+                }
+            })
+            .collect()
     }
 
     /// Writes the status if it differs from what was written: at once at the end of a sync, else at most once a second.

@@ -33,6 +33,8 @@ impl Engine {
                 }
                 self.desired = Some(Arc::clone(&desired));
                 self.planned = false;
+                self.app_retries.clear();
+                self.carried_out = true;
                 self.plan_again();
             }
             News::Failing { revision, message } => {
@@ -86,6 +88,7 @@ impl Engine {
         self.urgent.clear();
         self.deletions.clear();
         self.drop_hooks();
+        self.parked.clear();
         for known in self.index.objects.values_mut() {
             known.queued = false;
             known.wanted = false;
@@ -98,6 +101,20 @@ impl Engine {
             self.consuming = Some((desired, plan));
             self.consume(&digest.to_string());
             return;
+        }
+        self.start(desired, plan);
+    }
+
+    /// Makes the plan anew for one app and starts that part of it; only while no run is under way.
+    pub(super) fn plan_app(&mut self, app: &str) {
+        let Some(desired) = self.desired.clone().filter(|_| self.active.is_none() && self.planned) else {
+            return;
+        };
+        let mut plan = plan::make(&desired.cloud, &Facts { approved: Vec::new(), ..self.facts() });
+        for other in plan.apps.iter_mut().filter(|a| *a.app != *app) {
+            other.applies.clear();
+            other.hooks.clear();
+            other.prunes.clear();
         }
         self.start(desired, plan);
     }
@@ -119,7 +136,7 @@ impl Engine {
         }
     }
 
-    fn facts(&self) -> Facts {
+    pub(super) fn facts(&self) -> Facts {
         let objects = self
             .index
             .objects
@@ -127,6 +144,12 @@ impl Engine {
             .map(|(id, k)| {
                 let live = match &k.standing {
                     _ if k.deleting => Live::Deleting,
+                    // Noted ahead of its turn, which never came, and no watch has seen it.
+                    Standing::Unknown if k.digest.is_none() && k.uid.is_none() && !k.busy => {
+                        let watch = self.watches.get(&(Arc::clone(&id.group), Arc::clone(&id.kind)));
+                        let unseen = watch.is_some_and(|w| w.synced && w.round != k.round);
+                        if unseen { Live::Absent } else { Live::Unknown }
+                    }
                     Standing::Unknown => Live::Unknown,
                     Standing::InSync => Live::InSync,
                     Standing::Absent => Live::Absent,
@@ -146,6 +169,7 @@ impl Engine {
             existing: self.existing.clone(),
             prune_frozen: self.prune_frozen,
             approved: self.approved(),
+            holds: self.holds.facts(),
         }
     }
 
@@ -175,6 +199,8 @@ impl Engine {
         self.look_after_hooks();
         // What is not as desired makes its app unready.
         self.unready.clear();
+        self.ahead.clear();
+        self.incomplete = plan.apps.iter().filter(|a| a.incomplete).map(|a| Arc::clone(&a.app)).collect();
         for app in &desired.cloud.apps {
             let set = self.unready.entry(Arc::clone(&app.name)).or_default();
             for object in &app.objects {
@@ -184,7 +210,7 @@ impl Engine {
                         && k.digest == Some(object.digest)
                         && k.standing != Standing::Absent
                 });
-                if !ready {
+                if !ready && self.holds.of(&app.name, &object.id).is_none() {
                     set.insert(object.id.clone());
                 }
             }
@@ -208,7 +234,12 @@ impl Engine {
             first_write: None,
             writes: 0,
             conflicts: Vec::new(),
+            ahead: HashSet::new(),
+            stalled: false,
         });
         self.advance();
+        if !self.holds.is_empty() {
+            self.after(std::time::Duration::from_millis(50), Timer::Holds);
+        }
     }
 }

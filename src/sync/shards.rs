@@ -58,6 +58,15 @@ impl Engine {
             }
             self.write_inventory(&app);
         }
+        // Then what apps will add whose turn has not come; half of the slots stay free for those whose turn it is.
+        while self.inventory_busy.len() < INVENTORY_SLOTS / 2
+            && let Some(app) = self.ahead.pop_front()
+        {
+            self.recording.insert(Arc::clone(&app));
+            if !self.inventory_busy.contains(&app) {
+                self.write_inventory(&app);
+            }
+        }
         // While objects are being applied the shards rest: writing them costs the server more than a crash would (what was
         // applied and is not noted is applied again, which changes nothing).
         let applying = self.active.as_ref().is_some_and(|a| !a.run.is_applied()) && !self.steering.suspend;

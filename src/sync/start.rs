@@ -232,6 +232,7 @@ async fn lead(
         path: spec.source.path.clone(),
         profile: if spec.profile.is_empty() { "base".into() } else { spec.profile.clone() },
         pin: spec.pin.as_ref().map(|p| p.revision.clone()),
+        pins: spec.pins.iter().map(|(app, p)| (app.clone(), p.revision.clone())).collect(),
         interval: spec.interval.as_deref().and_then(control::duration).unwrap_or(Duration::from_secs(60)),
         state_dir: options.state_dir.join("git"),
         ca_file: options.ca_file.clone(),

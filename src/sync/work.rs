@@ -76,6 +76,14 @@ impl Engine {
             return;
         }
         known.wanted = false;
+        if known.uid.is_some() && known.standing == Standing::Unknown && self.may_be_held(id) {
+            self.parked.push(id.clone());
+            return;
+        }
+        if self.keep_hands_off(id) {
+            return;
+        }
+        let Some(known) = self.index.objects.get_mut(id) else { return };
         let Some((app, object)) = self.desired.as_ref().and_then(|d| d.object(id)) else { return };
         let in_run = self.active.as_ref().is_some_and(|a| a.run.is_outstanding(id));
         let changed = known.digest != Some(object.digest);
@@ -112,7 +120,41 @@ impl Engine {
         self.jobs.spawn(async move { Message::Object(job.await) });
     }
 
+    /// Whether an object is held; a run that wanted it goes on without.
+    fn keep_hands_off(&mut self, id: &ObjectId) -> bool {
+        let Some(hold) = self.held(id).map(ToString::to_string) else { return false };
+        let changes = self.index.objects.get(id).is_some_and(|k| {
+            self.desired
+                .as_ref()
+                .and_then(|d| d.object(id))
+                .is_some_and(|(_, object)| k.digest != Some(object.digest))
+        });
+        let app = self.active.as_mut().and_then(|a| a.run.skip(id, changes));
+        if let Some(app) = app {
+            tracing::info!(object = %id, %app, %hold, "left alone");
+            if changes {
+                self.incomplete.insert(app);
+            }
+        }
+        self.refresh_ready(id);
+        true
+    }
+
+    /// What waited for a kind's watch to tell of holds may go on.
+    pub(super) fn unpark(&mut self, kind: &(Arc<str>, Arc<str>)) {
+        let (go, stay): (Vec<_>, Vec<_>) = std::mem::take(&mut self.parked)
+            .into_iter()
+            .partition(|id| id.group == kind.0 && id.kind == kind.1);
+        self.parked = stay;
+        for id in go {
+            self.want(&id, false);
+        }
+    }
+
     pub(super) fn start_delete(&mut self, id: &ObjectId, recreate: bool) {
+        if self.keep_hands_off(id) {
+            return;
+        }
         let Some(known) = self.index.objects.get_mut(id) else { return };
         if known.busy {
             return;

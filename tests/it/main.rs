@@ -16,6 +16,8 @@ mod engine;
 mod health;
 mod helm;
 #[cfg(feature = "syncer")]
+mod holds;
+#[cfg(feature = "syncer")]
 mod hooks;
 #[cfg(feature = "syncer")]
 mod hooks_helm;
@@ -23,6 +25,8 @@ mod kustomize;
 mod kustomize_fuzz;
 #[cfg(feature = "syncer")]
 mod leader;
+#[cfg(feature = "syncer")]
+mod order;
 #[cfg(feature = "syncer")]
 mod promises;
 mod purity;
@@ -32,4 +36,6 @@ mod source;
 mod support;
 mod template;
 mod tools_cache;
+#[cfg(feature = "syncer")]
+mod why;
 mod yaml;

@@ -489,8 +489,9 @@ impl Engine {
     }
 
     /// Lets failed hooks run again: somebody asked for a sync.
-    pub(super) fn retry_hooks(&mut self) {
-        for record in self.memory.apps.values_mut() {
+    pub(super) fn retry_hooks(&mut self, only: Option<&str>) {
+        let wanted = |app: &str| only.is_none_or(|o| o == app);
+        for (_, record) in self.memory.apps.iter_mut().filter(|(app, _)| wanted(app)) {
             if !record.operation.failed.is_empty() {
                 record.operation_mut().retry();
             }

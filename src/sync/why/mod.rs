@@ -1,0 +1,551 @@
+//! `retune why`: what an app waits for, down to the bottom. Reads only, with the rights of whoever asks.
+//!
+//! App, object, pod, (init) container, and then the Job, Service or volume that this one waits for, with the last log lines
+//! and events. What cannot be read is told as such and never ends the explanation. Secret values do not leave: the Secrets
+//! that the app and its pods refer to are read for this alone.
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`entrypoint`] | what an init container of OpenStack-Helm waits for (pure) |
+//! | [`pods`] | what a pod's status says (pure) |
+//! | [`text`] | the explanation as lines, and what is masked in it (pure) |
+
+pub mod entrypoint;
+pub mod pods;
+pub mod text;
+
+use std::collections::{BTreeMap, HashSet};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use self::entrypoint::{Dependency, dependencies, selector};
+use self::text::Mask;
+use super::memory::parse_key;
+use crate::cloud::ObjectId;
+use crate::cloud::object::split_api_version;
+use crate::cluster::LABEL_APP;
+use crate::cluster::client::{Call, Client, Purpose};
+use crate::cluster::crd::{CloudSyncStatus, Inventory};
+use crate::cluster::discovery::{Discovery, Resource, escape};
+use crate::cluster::error::{ApiError, ErrorKind};
+use crate::cluster::{LABEL_CLOUD, state};
+use crate::health::{self, Health};
+
+/// How many reasons an explanation has at most.
+const REASONS: usize = 120;
+/// How deep it goes.
+const DEPTH: usize = 12;
+/// How many objects that are alike (pods of one workload) are followed.
+const ALIKE: usize = 2;
+/// How much of a log is asked for.
+const LOG_LINES: usize = 10;
+const LOG_BYTES: usize = 16 << 10;
+/// How long one question may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// One step of an explanation.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Reason {
+    /// `app keystone`, `Deployment.apps openstack/keystone-api`, `init container init`.
+    pub what: String,
+    /// How it stands.
+    pub why: String,
+    /// The last lines of its log.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
+    /// The last Events about it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<String>,
+    /// What it waits for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub because: Vec<Reason>,
+}
+
+impl Reason {
+    fn new(what: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { what: what.into(), why: why.into(), ..Self::default() }
+    }
+}
+
+/// An explanation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// The app.
+    pub reason: Reason,
+    /// What limits the explanation: what may not be read, what was left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// Explains what an app waits for. `None`: the cloud has no such app.
+///
+/// # Errors
+/// When the inventory or the server's kinds cannot be read; everything else is told in the explanation.
+pub async fn explain(
+    client: &Client,
+    cloud: &str,
+    status: &CloudSyncStatus,
+    app: &str,
+) -> Result<Option<Explanation>, ApiError> {
+    let inventory = state::list_inventory(client, cloud).await?;
+    let known = inventory.iter().any(|i| i.spec.app == app) || status.not_ready.iter().any(|a| a.name == app);
+    if !known {
+        return Ok(None);
+    }
+    let discovery = Discovery::fetch(client).await?;
+    let mut explainer = Explainer {
+        client,
+        discovery: &discovery,
+        cloud,
+        status,
+        inventory: &inventory,
+        seen: HashSet::new(),
+        left: REASONS,
+        secrets: BTreeMap::new(),
+        notes: Vec::new(),
+    };
+    let mut reason = explainer.app(app, 0).await;
+    let mask = explainer.mask().await;
+    mask.reason(&mut reason);
+    let notes = explainer.notes.iter().map(|n| mask.text(n)).collect();
+    Ok(Some(Explanation { reason, notes }))
+}
+
+struct Explainer<'a> {
+    client: &'a Client,
+    discovery: &'a Discovery,
+    cloud: &'a str,
+    status: &'a CloudSyncStatus,
+    inventory: &'a [Inventory],
+    seen: HashSet<String>,
+    left: usize,
+    /// Secrets that were met, by namespace and name.
+    secrets: BTreeMap<(String, String), ()>,
+    notes: Vec<String>,
+}
+
+type Told<'b> = Pin<Box<dyn Future<Output = Reason> + 'b>>;
+
+impl Explainer<'_> {
+    /// Takes one of the explanation's steps; the reason to stop there instead, if there is one.
+    fn stop(&mut self, what: &str, depth: usize) -> Option<Reason> {
+        if !self.seen.insert(what.to_owned()) {
+            return Some(Reason::new(what, "see above"));
+        }
+        if self.left == 0 || depth >= DEPTH {
+            let note = format!("left out: more than {REASONS} reasons or {DEPTH} steps");
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
+            return Some(Reason::new(what, "left out"));
+        }
+        self.left -= 1;
+        None
+    }
+
+    fn app<'b>(&'b mut self, app: &'b str, depth: usize) -> Told<'b> {
+        Box::pin(async move {
+            let what = format!("app {app}");
+            if let Some(stop) = self.stop(&what, depth) {
+                return stop;
+            }
+            let Some(status) = self.status.not_ready.iter().find(|a| a.name == app).cloned() else {
+                return Reason::new(what, "is ready");
+            };
+            let mut reason = Reason::new(what, format!("{}: {}", status.state, status.message));
+            if status.state == "waiting" {
+                for dependency in &status.waits_for {
+                    reason.because.push(self.app(dependency, depth + 1).await);
+                }
+                return reason;
+            }
+            reason.because = self.objects_of(app, depth + 1).await;
+            reason
+        })
+    }
+
+    /// The objects (and hooks) of an app that are not ready.
+    async fn objects_of(&mut self, app: &str, depth: usize) -> Vec<Reason> {
+        let ids: HashSet<ObjectId> = self
+            .inventory
+            .iter()
+            .filter(|i| i.spec.app == app)
+            .flat_map(|i| i.spec.entries.keys())
+            .filter_map(|key| parse_key(key))
+            .collect();
+        let mut kinds: Vec<(Arc<str>, Arc<str>)> = ids
+            .iter()
+            .filter(|id| health::has_rule(&id.group, &id.kind))
+            .map(|id| (Arc::clone(&id.group), Arc::clone(&id.kind)))
+            .chain([("batch".into(), "Job".into()), ("".into(), "Pod".into())])
+            .collect();
+        kinds.sort();
+        kinds.dedup();
+        for id in ids.iter().filter(|id| id.is("", "Secret")) {
+            let namespace = id.namespace.as_deref().unwrap_or_default();
+            self.secrets.insert((namespace.to_owned(), id.name.to_string()), ());
+        }
+        let labels = format!("{LABEL_CLOUD}={},{LABEL_APP}={app}", self.cloud);
+        let mut out = Vec::new();
+        for (group, kind) in kinds {
+            let Some(resource) = self.discovery.preferred(&group, &kind).cloned() else { continue };
+            let list = match self.list(&resource, "", &labels).await {
+                Ok(list) => list,
+                Err(error) => {
+                    self.notes.push(format!("{kind} objects of app {app} may not be read: {error}"));
+                    continue;
+                }
+            };
+            for object in list {
+                let id = id_of(&resource, &object);
+                let hook = !ids.contains(&id);
+                if hook && object["metadata"]["labels"][super::hooks::LABEL_HOOK].is_null() {
+                    // A controller copied the labels.
+                    continue;
+                }
+                if health::judge(&object).health != Health::Ready {
+                    out.push(self.object(&resource, &id, object, depth).await);
+                }
+            }
+        }
+        out
+    }
+
+    fn object<'b>(
+        &'b mut self,
+        resource: &'b Resource,
+        id: &'b ObjectId,
+        object: Value,
+        depth: usize,
+    ) -> Told<'b> {
+        Box::pin(async move {
+            let what = id.to_string();
+            if let Some(stop) = self.stop(&what, depth) {
+                return stop;
+            }
+            let verdict = health::judge(&object);
+            let mut reason = Reason::new(what, verdict.message);
+            if reason.why.is_empty() {
+                reason.why = "is not ready".into();
+            }
+            let namespace = id.namespace.as_deref().unwrap_or_default().to_owned();
+            if id.is("", "Pod") {
+                return self.pod(&object, depth).await;
+            }
+            let labels = match (&*id.group, &*id.kind) {
+                ("batch", "Job") => format!("batch.kubernetes.io/job-name={}", id.name),
+                ("apps", _) | ("", "ReplicationController") => {
+                    selector(&object["spec"]["selector"]["matchLabels"])
+                }
+                _ => String::new(),
+            };
+            if labels.is_empty() {
+                reason.because = self.children(&namespace, &object, depth + 1).await;
+            } else {
+                reason.because = self.pods(&namespace, &labels, depth + 1).await;
+            }
+            let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
+            reason.events = self.events(&namespace, uid).await;
+            let _ = resource;
+            reason
+        })
+    }
+
+    /// What an operator made for its custom resource and is not ready.
+    async fn children(&mut self, namespace: &str, owner: &Value, depth: usize) -> Vec<Reason> {
+        let uid = owner["metadata"]["uid"].clone();
+        let mut out = Vec::new();
+        if namespace.is_empty() {
+            return out;
+        }
+        let kinds = [
+            ("apps", "StatefulSet"),
+            ("apps", "Deployment"),
+            ("batch", "Job"),
+            ("", "PersistentVolumeClaim"),
+            ("", "Pod"),
+        ];
+        for (group, kind) in kinds {
+            let Some(resource) = self.discovery.preferred(group, kind).cloned() else { continue };
+            let Ok(list) = self.list(&resource, namespace, "").await else { continue };
+            for object in list {
+                let owners = object["metadata"]["ownerReferences"].as_array().into_iter().flatten();
+                if owners.clone().any(|o| o["uid"] == uid) && health::judge(&object).health != Health::Ready {
+                    let id = id_of(&resource, &object);
+                    out.push(self.object(&resource, &id, object, depth).await);
+                }
+            }
+        }
+        out
+    }
+
+    /// The pods of a workload that are not ready; a few of those that are alike.
+    async fn pods(&mut self, namespace: &str, labels: &str, depth: usize) -> Vec<Reason> {
+        let Some(resource) = self.discovery.preferred("", "Pod").cloned() else { return Vec::new() };
+        let pods = match self.list(&resource, namespace, labels).await {
+            Ok(pods) => pods,
+            Err(error) => {
+                return vec![Reason::new(format!("pods with {labels}"), format!("may not be read: {error}"))];
+            }
+        };
+        if pods.is_empty() {
+            return vec![Reason::new(format!("pods with {labels} in {namespace}"), "there are none")];
+        }
+        let mut unready: Vec<&Value> = pods.iter().filter(|p| !pods::is_ready(p)).collect();
+        // The newest tell most.
+        unready.sort_by_key(|p| {
+            std::cmp::Reverse(p["metadata"]["creationTimestamp"].as_str().unwrap_or("").to_owned())
+        });
+        let mut out = Vec::new();
+        for pod in unready.iter().take(ALIKE) {
+            out.push(self.pod(pod, depth).await);
+        }
+        if unready.len() > ALIKE {
+            out.push(Reason::new(format!("{} more pods", unready.len() - ALIKE), "are not ready either"));
+        }
+        out
+    }
+
+    async fn pod(&mut self, pod: &Value, depth: usize) -> Reason {
+        let text =
+            |pointer: &str| pod.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
+        let mut reason = Reason::new(format!("pod {namespace}/{name}"), pods::why(pod));
+        let node = text("/spec/nodeName");
+        if !node.is_empty() {
+            reason.why.push_str(&format!(" on node {node}"));
+        }
+        for (kind, name, optional) in pods::references(pod) {
+            if kind == "Secret" {
+                self.secrets.insert((namespace.clone(), name.clone()), ());
+            }
+            if let Some(missing) = self.reference(kind, &namespace, &name, optional).await {
+                reason.because.push(missing);
+            }
+        }
+        if let Some(focus) = pods::focus(pod) {
+            let word = if focus.init { "init container" } else { "container" };
+            let mut container = Reason::new(format!("{word} {}", focus.name), focus.why.clone());
+            if focus.ran {
+                match self.log(&namespace, &name, &focus).await {
+                    Ok(lines) if lines.is_empty() => container.log.push("(its log is empty)".into()),
+                    Ok(lines) => container.log = lines,
+                    Err(error) => {
+                        container.log.push(format!("(its log cannot be read: {})", error.message.trim()))
+                    }
+                }
+            }
+            let field = if focus.init { "initContainers" } else { "containers" };
+            let spec = pod["spec"][field].as_array().into_iter().flatten().find(|c| c["name"] == *focus.name);
+            for dependency in spec.map(|c| dependencies(c, &namespace)).unwrap_or_default() {
+                container.because.extend(Box::pin(self.dependency(dependency, depth + 1)).await);
+            }
+            reason.because.push(container);
+        }
+        reason.events = self.events(&namespace, &text("/metadata/uid")).await;
+        reason
+    }
+
+    /// A Secret, ConfigMap or claim that a pod refers to and that holds it up.
+    async fn reference(
+        &mut self,
+        kind: &'static str,
+        namespace: &str,
+        name: &str,
+        optional: bool,
+    ) -> Option<Reason> {
+        let id = ObjectId::new("", kind, Some(namespace), name);
+        if optional || self.seen.contains(&id.to_string()) {
+            return None;
+        }
+        match self.get(&id).await {
+            Ok(Some((_, object))) if kind == "PersistentVolumeClaim" => {
+                let phase = object["status"]["phase"].as_str().unwrap_or("Pending");
+                if phase == "Bound" {
+                    return None;
+                }
+                let class = object["spec"]["storageClassName"].as_str().unwrap_or("the default one");
+                let mut reason = Reason::new(id.to_string(), format!("is {phase}; storage class {class}"));
+                reason.events =
+                    self.events(namespace, object["metadata"]["uid"].as_str().unwrap_or_default()).await;
+                self.seen.insert(id.to_string());
+                Some(reason)
+            }
+            Ok(Some(_)) => None,
+            Ok(None) => Some(Reason::new(id.to_string(), "is not there, and the pod refers to it")),
+            Err(error) => {
+                self.note_denied(&id, &error);
+                None
+            }
+        }
+    }
+
+    /// Something that an init container waits for, unless it is there and ready.
+    async fn dependency(&mut self, dependency: Dependency, depth: usize) -> Vec<Reason> {
+        match dependency {
+            Dependency::Local(what) => vec![Reason::new(what, "cannot be seen from outside the pod")],
+            Dependency::Labelled { kind: "Pod", namespace, selector } => {
+                self.pods(&namespace, &selector, depth).await
+            }
+            Dependency::Labelled { kind, namespace, selector } => {
+                let Some(resource) = self.discovery.preferred("batch", kind).cloned() else {
+                    return Vec::new();
+                };
+                let list = self.list(&resource, &namespace, &selector).await.unwrap_or_default();
+                if list.is_empty() {
+                    return vec![Reason::new(
+                        format!("{kind} with {selector} in {namespace}"),
+                        "is not there",
+                    )];
+                }
+                let mut out = Vec::new();
+                for object in list.into_iter().filter(|o| health::judge(o).health != Health::Ready) {
+                    let id = id_of(&resource, &object);
+                    out.push(self.object(&resource, &id, object, depth).await);
+                }
+                out
+            }
+            Dependency::Object { kind: "Service", namespace, name } => {
+                self.service(&namespace, &name, depth).await.into_iter().collect()
+            }
+            Dependency::Object { kind, namespace, name } => {
+                let group = if kind == "Job" { "batch" } else { "apps" };
+                self.named(&ObjectId::new(group, kind, Some(&namespace), &name), depth)
+                    .await
+                    .into_iter()
+                    .collect()
+            }
+            Dependency::Custom { api_version, kind, namespace, name } => {
+                let (group, _) = split_api_version(&api_version);
+                self.named(&ObjectId::new(group, &kind, Some(&namespace), &name), depth)
+                    .await
+                    .into_iter()
+                    .collect()
+            }
+        }
+    }
+
+    async fn named(&mut self, id: &ObjectId, depth: usize) -> Option<Reason> {
+        match self.get(id).await {
+            Ok(Some((_, object))) if health::judge(&object).health == Health::Ready => None,
+            Ok(Some((resource, object))) => Some(self.object(&resource, id, object, depth).await),
+            Ok(None) => Some(Reason::new(id.to_string(), "is not there, and is waited for")),
+            Err(error) => Some(Reason::new(id.to_string(), format!("may not be read: {error}"))),
+        }
+    }
+
+    /// A Service without an endpoint that is ready.
+    async fn service(&mut self, namespace: &str, name: &str, depth: usize) -> Option<Reason> {
+        let id = ObjectId::new("", "Service", Some(namespace), name);
+        let service = match self.get(&id).await {
+            Ok(Some((_, service))) => service,
+            Ok(None) => return Some(Reason::new(id.to_string(), "is not there, and is waited for")),
+            Err(error) => return Some(Reason::new(id.to_string(), format!("may not be read: {error}"))),
+        };
+        if let Some(slices) = self.discovery.preferred("discovery.k8s.io", "EndpointSlice").cloned() {
+            let labels = format!("kubernetes.io/service-name={name}");
+            let list = self.list(&slices, namespace, &labels).await.unwrap_or_default();
+            let mut endpoints = list.iter().flat_map(|s| s["endpoints"].as_array().into_iter().flatten());
+            if endpoints.any(|e| e["conditions"]["ready"] != Value::Bool(false)) {
+                return None;
+            }
+        }
+        if let Some(stop) = self.stop(&id.to_string(), depth) {
+            return Some(stop);
+        }
+        let mut reason = Reason::new(id.to_string(), "has no endpoint that is ready");
+        let labels = selector(&service["spec"]["selector"]);
+        if labels.is_empty() {
+            reason.why.push_str("; it selects no pods");
+        } else {
+            reason.because = self.pods(namespace, &labels, depth + 1).await;
+        }
+        Some(reason)
+    }
+
+    async fn ask(&self, path: &str) -> Result<Value, ApiError> {
+        tokio::time::timeout(PATIENCE, self.client.get::<Value>(path)).await.unwrap_or_else(|_| {
+            Err(ApiError::unreadable(path, format!("no answer within {} s", PATIENCE.as_secs())))
+        })
+    }
+
+    async fn get(&self, id: &ObjectId) -> Result<Option<(Resource, Value)>, ApiError> {
+        let Some(resource) = self.discovery.preferred(&id.group, &id.kind).cloned() else { return Ok(None) };
+        match self.ask(&resource.object(id.namespace.as_deref().unwrap_or_default(), &id.name)).await {
+            Ok(object) => Ok(Some((resource, object))),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn list(&self, resource: &Resource, namespace: &str, labels: &str) -> Result<Vec<Value>, ApiError> {
+        let path = format!("{}?labelSelector={}&limit=500", resource.collection(namespace), escape(labels));
+        let mut list = self.ask(&path).await?;
+        Ok(list["items"].as_array_mut().map(std::mem::take).unwrap_or_default())
+    }
+
+    async fn log(&self, namespace: &str, pod: &str, focus: &pods::Focus) -> Result<Vec<String>, ApiError> {
+        let path = format!(
+            "/api/v1/namespaces/{namespace}/pods/{}/log?container={}&tailLines={LOG_LINES}&limitBytes={LOG_BYTES}{}",
+            escape(pod),
+            escape(&focus.name),
+            if focus.previous { "&previous=true" } else { "" }
+        );
+        let what = || format!("log of pod {namespace}/{pod}");
+        let mut call = Call::get(&path);
+        call.accept = "*/*";
+        let answer = tokio::time::timeout(PATIENCE, self.client.request(Purpose::Read, &what, call)).await;
+        let bytes = answer.unwrap_or_else(|_| Err(ApiError::unreadable(what(), "no answer in time")))?;
+        let text = String::from_utf8_lossy(&bytes);
+        Ok(text.lines().map(|line| line.chars().take(500).collect()).collect())
+    }
+
+    /// The last Events about an object, warnings before others.
+    async fn events(&self, namespace: &str, uid: &str) -> Vec<String> {
+        let namespace = if namespace.is_empty() { "default" } else { namespace };
+        let selector = escape(&format!("involvedObject.uid={uid}"));
+        let path = format!("/api/v1/namespaces/{namespace}/events?fieldSelector={selector}&limit=200");
+        let list = match self.ask(&path).await {
+            Ok(list) => list,
+            Err(error) => return vec![format!("(Events may not be read: {})", error.message.trim())],
+        };
+        text::events(list["items"].as_array().map(Vec::as_slice).unwrap_or_default())
+    }
+
+    fn note_denied(&mut self, id: &ObjectId, error: &ApiError) {
+        let note = format!("{id} may not be read: {}", error.message.trim());
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    /// Reads the Secrets that were met, for what must not be shown.
+    async fn mask(&mut self) -> Mask {
+        let mut mask = Mask::default();
+        for (namespace, name) in std::mem::take(&mut self.secrets).into_keys().take(100) {
+            let id = ObjectId::new("", "Secret", Some(&namespace), &name);
+            match self.get(&id).await {
+                Ok(Some((_, secret))) => mask.learn(&secret),
+                Ok(None) => {}
+                Err(error) => {
+                    self.note_denied(&id, &error);
+                    mask.unread += 1;
+                }
+            }
+        }
+        if mask.unread > 0 {
+            let note = "Secrets that may not be read cannot be masked by value: logs are left out";
+            self.notes.push(note.to_owned());
+        }
+        mask
+    }
+}
+
+fn id_of(resource: &Resource, object: &Value) -> ObjectId {
+    let text = |field: &str| object["metadata"][field].as_str();
+    ObjectId::new(&resource.group, &resource.kind, text("namespace"), text("name").unwrap_or_default())
+}
