@@ -465,7 +465,7 @@ fn a_rollback_is_a_commit_that_the_syncer_follows() {
         cloud.commit_and_wait("manifests/one/objects.yaml", &(config_map("a", "3") + &config_map("b", "1")));
     let (code, _, err) = cloud.retune("rollback", &["HEAD~2"]);
     assert!(
-        code == 1 && err.contains("is checked out there"),
+        code == 2 && err.contains("is checked out there"),
         "a work tree is not left behind its branch: {err}"
     );
     cloud.repo.git(&["checkout", "-q", "--detach"]);
