@@ -188,6 +188,15 @@ fn classify(status: u16, reason: &str, message: &str, causes: &[Cause]) -> Error
         500 if message.contains("failed calling webhook") || message.contains("failed to call webhook") => {
             ErrorKind::NotServing
         }
+        // A server-side apply of a field that the kind does not have comes as a 500. The schema of a CRD may follow in a
+        // moment (it was changed in the same revision); that of Kubernetes' own kinds does not change.
+        500 if message.contains("failed to create typed patch object") => {
+            let version = message.split_once("; ").and_then(|(_, rest)| rest.split_once(", Kind="));
+            let group =
+                version.and_then(|(version, _)| version.split_once('/')).map_or("", |(group, _)| group);
+            let built_in = !group.contains('.') || group.ends_with(".k8s.io");
+            if built_in { ErrorKind::Invalid } else { ErrorKind::NotServing }
+        }
         500.. => ErrorKind::Transient,
         422 => {
             let immutable = |text: &str| {
@@ -224,6 +233,16 @@ mod tests {
             (
                 500,
                 r#"{"message":"Internal error occurred: failed calling webhook \"webhook.cert-manager.io\": dial tcp: refused"}"#,
+                ErrorKind::NotServing,
+            ),
+            (
+                500,
+                r#"{"message":"failed to create typed patch object (n/web; apps/v1, Kind=Deployment): .spec.replica: field not declared in schema"}"#,
+                ErrorKind::Invalid,
+            ),
+            (
+                500,
+                r#"{"message":"failed to create typed patch object (n/x; k8s.mariadb.com/v1alpha1, Kind=MariaDB): .spec.nope: field not declared in schema"}"#,
                 ErrorKind::NotServing,
             ),
             (404, r#"{"message":"namespaces \"keystone\" not found"}"#, ErrorKind::NotServing),

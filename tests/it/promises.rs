@@ -201,3 +201,24 @@ fn a_second_sigterm_ends_at_once() {
     assert!(begun.elapsed() < std::time::Duration::from_secs(10));
     assert!(status.success() || status.code() == Some(143), "{status} {}", retune.output());
 }
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
+fn a_misspelt_field_fails_its_app_with_file_and_line_and_the_others_go_on() {
+    let wrong = crate::engine::deployment("web", 1).replace("\"replicas\"", "\"replica\"");
+    let cloud = TestCloud::new(
+        "misspelt",
+        &[("one", &[], &config_map("a", "1")), ("two", &[], &("\n".to_owned() + &wrong))],
+    );
+    let _retune = cloud.start();
+    let status = eventually("the app has failed", SOON, || {
+        let (_, out, _) = cloud.retune("status", &[]);
+        out.contains("manifests/two/objects.yaml:3").then_some(out)
+    });
+    assert!(status.contains(".spec.replica") && status.contains("web"), "{status}");
+    assert!(cloud.get("configmap", "a").is_some());
+    let fixed = cloud
+        .repo
+        .commit("Spell it", &[("manifests/two/objects.yaml", &crate::engine::deployment("web", 1))]);
+    cloud.await_ready(&fixed);
+}
