@@ -485,7 +485,17 @@ impl Explainer<'_> {
     async fn list(&self, resource: &Resource, namespace: &str, labels: &str) -> Result<Vec<Value>, ApiError> {
         let path = format!("{}?labelSelector={}&limit=500", resource.collection(namespace), escape(labels));
         let mut list = self.ask(&path).await?;
-        Ok(list["items"].as_array_mut().map(std::mem::take).unwrap_or_default())
+        let mut items = list["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
+        // The items of a list do not say their kind; rules go by it.
+        let version = match &*resource.group {
+            "" => resource.version.to_string(),
+            group => format!("{group}/{}", resource.version),
+        };
+        for item in &mut items {
+            item["apiVersion"] = Value::from(version.as_str());
+            item["kind"] = Value::from(&*resource.kind);
+        }
+        Ok(items)
     }
 
     async fn log(&self, namespace: &str, pod: &str, focus: &pods::Focus) -> Result<Vec<String>, ApiError> {
