@@ -78,7 +78,8 @@ impl Printer<'_> {
     /// `%U`
     pub(super) fn unicode(&mut self, code: u64) {
         let precision = self.flags.precision.filter(|&p| p > 4).unwrap_or(4);
-        let mut text = format!("U+{code:0precision$X}");
+        let digits = format!("{code:X}");
+        let mut text = format!("U+{}{digits}", "0".repeat(precision.saturating_sub(digits.len())));
         let shown = u32::try_from(code).ok().and_then(char::from_u32).filter(|&c| is_print(c));
         if let Some(c) = shown.filter(|_| self.flags.sharp) {
             text.push_str(&format!(" '{c}'"));
@@ -219,4 +220,20 @@ fn with_point(number: &str, verb: char, precision: Option<usize>) -> String {
         out.push('0');
     }
     out + tail
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::template::{Value, fmt::sprintf};
+
+    #[test]
+    fn a_precision_may_be_larger_than_rust_formats() {
+        let text = |format: &[u8], value: Value| sprintf(format, &[value], 1 << 22).unwrap();
+        let long = text(b"%.200000f", Value::Float(0.5));
+        assert_eq!((long.len(), &long[..4], long.last()), (200_002, &b"0.50"[..], Some(&b'0')));
+        assert_eq!(text(b"%.202020g", Value::Float(1e22)), b"10000000000000000000000");
+        assert_eq!(text(b"%.70000e", Value::Float(-2.5)).len(), 70_007);
+        assert_eq!(text(b"%.70000U", Value::int(65)).len(), 70_002);
+        assert_eq!(text(b"%.6U", Value::int(65)), b"U+000041");
+    }
 }

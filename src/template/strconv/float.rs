@@ -77,6 +77,8 @@ fn digits(abs: f64, verb: char, precision: Option<i32>, bits: u32) -> Digits {
     if abs == 0.0 {
         return Digits { digits: Vec::new(), point: 0 };
     }
+    // An exact float64 has no more digits; all that follow are zeros, and Rust takes no precision above 65535.
+    let precision = precision.map(|p| p.min(1100));
     let text = match (precision, verb) {
         (None, _) if bits == 32 => format!("{:e}", abs as f32),
         (None, _) => format!("{abs:e}"),
