@@ -125,7 +125,9 @@ pub fn judge_hook(object: &Value) -> Verdict {
         (Some("batch/v1"), Some("Job")) => judge(object),
         (Some("v1"), Some("Pod")) => match object.pointer("/status/phase").and_then(Value::as_str) {
             Some("Succeeded") => Verdict::ready(),
-            Some("Failed") => rules::pod(object),
+            Some("Failed") => rules_of("", "Pod")
+                .and_then(|rules| rules.judge(object))
+                .unwrap_or_else(|| Verdict::failed("the pod failed")),
             _ => Verdict::progressing(judge(object).message),
         },
         _ => Verdict::ready(),
