@@ -317,6 +317,11 @@ impl Engine {
         let held = status.holds.iter().any(|h| !h.pending.is_empty());
         let synced =
             applied && failed.is_empty() && !held && !self.report.withheld && self.report.source.is_ok();
+        // A run may end while an app that was ready before is on its way again: readiness comes after it.
+        if ready && synced && self.active.is_none() {
+            self.report.status.ready_revision.clone_from(&status.revision);
+            status.ready_revision.clone_from(&status.revision);
+        }
         let (reason, message) = if let Err(error) = &self.report.source {
             ("RenderFailed", format!("{} stays enforced: {error}", short(&status.revision)))
         } else if self.steering.suspend {
