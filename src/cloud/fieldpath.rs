@@ -89,11 +89,12 @@ impl FieldPath {
             Some(Part::Key(key)) => key.as_str(),
             _ => "",
         };
-        let identity = match (key(0), key(1), parts.len()) {
-            ("apiVersion" | "kind", ..) | ("metadata", _, 1) => true,
-            ("metadata", "name" | "namespace" | "uid" | "managedFields", _) => true,
-            _ => false,
-        };
+        let identity = matches!(
+            (key(0), key(1), parts.len()),
+            ("apiVersion" | "kind", ..)
+                | ("metadata", _, 1)
+                | ("metadata", "name" | "namespace" | "uid" | "managedFields", _)
+        );
         if identity || matches!(parts.first(), Some(Part::Every)) {
             return Err(format!("{text:?} is a part of what the object is; it cannot be left to others"));
         }
@@ -163,7 +164,10 @@ impl FieldPath {
                 for (at, item) in items.iter().enumerate() {
                     let same = match item.get(field) {
                         Some(Value::String(text)) => text == value,
-                        Some(other) => other.to_string() == *value,
+                        Some(other) => {
+                            let text = other.to_string();
+                            text == *value
+                        }
                         None => false,
                     };
                     if same {
