@@ -1,6 +1,6 @@
 //! Regular expressions as Go's `regexp` (RE2) reads them, on the `regex` crate.
 //!
-//! kustomize's selectors and sprig's functions share it. [`syntax`] refuses what Go refuses, with Go's words; then what differs is
+//! kustomize's selectors and sprig's functions share it. `syntax` refuses what Go refuses, with Go's words; then what differs is
 //! translated: `\d`, `\w`, `\s`, `\b` are ASCII in Go and Unicode in the crate; `\Q...\E` is Go's own; inside a class `[`, `&&`, `--` and
 //! `~~` have no meaning in Go. Compiled patterns are kept for the thread.
 

@@ -14,9 +14,9 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`requests`] | creating, reading and deleting hooks' objects |
-//! | [`kept`] | delete hooks in the inventory |
-//! | [`left`] | what becomes of objects that succeeded hooks leave |
+//! | `requests` | creating, reading and deleting hooks' objects |
+//! | `kept` | delete hooks in the inventory |
+//! | `left` | what becomes of objects that succeeded hooks leave |
 
 mod kept;
 mod left;
