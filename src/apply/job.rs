@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::cloud::spec::Recreate;
 use crate::cloud::{Digest, Object, ObjectId};
@@ -12,8 +12,10 @@ use crate::cluster::client::Client;
 use crate::cluster::discovery::{Discovery, Resource};
 use crate::cluster::error::{ApiError, Cause, ErrorKind};
 use crate::cluster::meta::{Meta, Uid};
-use crate::cluster::objects::{self, ApplyOptions, Mark};
+use crate::cluster::objects::{self, ApplyOptions, HANDOFF, Mark};
+use crate::cluster::{fields, leftovers};
 use crate::plan::guard;
+use crate::plan::operators::Contested;
 use crate::plan::yields::{self, Yielded};
 
 /// What a job reports.
@@ -50,10 +52,23 @@ pub struct Applied {
     pub version: Arc<str>,
     /// Fields taken from other managers, as the server listed them.
     pub conflicts: Vec<Cause>,
+    /// Fields left to the operators that have taken them: path and manager.
+    pub left: Vec<(String, String)>,
     /// How long the server took.
     pub took: Duration,
     /// The new baseline.
     pub result: Result<Meta, ApiError>,
+}
+
+/// What of an object is others'.
+#[derive(Debug, Clone, Default)]
+pub struct Others {
+    /// Fields that are left out of what is applied.
+    pub yielded: Option<Arc<Yielded>>,
+    /// Fields that are left to an operator once it has taken them.
+    pub contested: Arc<[Contested]>,
+    /// A tool of earlier days may own fields together with retune: what Git drops is removed by name.
+    pub former: bool,
 }
 
 /// Whose objects are applied, and where.
@@ -101,17 +116,12 @@ impl Target {
     /// Applies one object. With `take` the fields of other managers are taken at once; otherwise a first, unforced
     /// apply lets the server list them, and `force` says whether they are then taken.
     ///
-    /// Fields that are `yielded` are handed over first, if retune owns them; a new object gets them once.
-    pub async fn apply(
-        self,
-        object: Object,
-        app: Arc<str>,
-        take: bool,
-        force: bool,
-        yielded: Option<Arc<Yielded>>,
-    ) -> Done {
+    /// Fields that are yielded are handed over first, if retune owns them; a new object gets them once. Fields that are contested
+    /// are never taken from their operator.
+    pub async fn apply(self, object: Object, app: Arc<str>, take: bool, force: bool, others: Others) -> Done {
         let started = Instant::now();
-        let mut conflicts = Vec::new();
+        let Others { yielded, contested, former } = others;
+        let (mut conflicts, mut left) = (Vec::new(), Vec::new());
         let prepared = match (self.resource(&object.id, object.version()), &yielded) {
             (Ok(resource), Some(yielded)) => {
                 self.hand_over(&resource, yielded, &app).await.map(|()| resource)
@@ -121,23 +131,43 @@ impl Target {
         let result = match prepared {
             Err(error) => Err(error),
             Ok(resource) => {
-                let body = Bytes::from(self.body(&object, &app).to_string());
+                let before = match former {
+                    true => objects::get_meta(&self.client, &resource, &object.id).await.ok().flatten(),
+                    false => None,
+                };
+                let take = take && contested.is_empty();
+                let value = self.body(&object, &app);
+                let body = Bytes::from(value.to_string());
                 let options = ApplyOptions { force: take, dry_run: false };
-                match objects::apply(&self.client, &resource, &object.id, body.clone(), options).await {
-                    Err(error)
-                        if error.kind == ErrorKind::Conflict
-                            && force
-                            && !take
-                            && !error.causes.is_empty() =>
-                    {
-                        conflicts = error.causes;
-                        let options = ApplyOptions { force: true, dry_run: false };
-                        objects::apply(&self.client, &resource, &object.id, body, options).await
+                let first = objects::apply(&self.client, &resource, &object.id, body.clone(), options).await;
+                let result = match first {
+                    Err(error) if error.kind == ErrorKind::Conflict && !take && !error.causes.is_empty() => {
+                        conflicts = error.causes.clone();
+                        if !contested.is_empty() {
+                            let around = self.apply_around(&resource, &object.id, &value, &contested, force);
+                            around.await.map(|(meta, taken)| {
+                                left = taken;
+                                meta
+                            })
+                        } else if force {
+                            let options = ApplyOptions { force: true, dry_run: false };
+                            objects::apply(&self.client, &resource, &object.id, body, options).await
+                        } else {
+                            Err(error)
+                        }
                     }
                     other => other,
+                };
+                match result {
+                    Ok(meta) => match self.take_back(&resource, &object, yielded.as_deref(), meta).await {
+                        Ok(meta) => self.drop_fields(&resource, &object.id, before, meta).await,
+                        Err(error) => Err(error),
+                    },
+                    Err(error) => Err(error),
                 }
             }
         };
+        conflicts.retain(|c| !left.iter().any(|(path, _)| c.field.trim_start_matches('.') == path));
         let version: Arc<str> = object.version().into();
         let digest = object.digest;
         Done::Applied(Box::new(Applied {
@@ -145,9 +175,42 @@ impl Target {
             digest,
             version,
             conflicts,
+            left,
             took: started.elapsed(),
             result,
         }))
+    }
+
+    /// Applies a body without the fields that operators have taken. With the resourceVersion that was looked at: whoever
+    /// takes a field meanwhile is seen at the next look.
+    async fn apply_around(
+        &self,
+        resource: &Resource,
+        id: &ObjectId,
+        body: &Value,
+        contested: &[Contested],
+        force: bool,
+    ) -> Result<(Meta, Vec<(String, String)>), ApiError> {
+        for _ in 0..10 {
+            let mut body = body.clone();
+            let live = objects::get_meta(&self.client, resource, id).await?;
+            let taken =
+                live.as_ref().map(|l| fields::taken(&body, contested, &l.entries)).unwrap_or_default();
+            let places: Vec<_> = taken.iter().map(|t| t.place.clone()).collect();
+            yields::remove(&mut body, &places);
+            if let Some(live) = live {
+                body["metadata"]["resourceVersion"] = Value::from(live.rv.to_string());
+            }
+            let options = ApplyOptions { force, dry_run: false };
+            match objects::apply(&self.client, resource, id, Bytes::from(body.to_string()), options).await {
+                Err(error) if error.kind == ErrorKind::Conflict && error.causes.is_empty() => {}
+                other => {
+                    let left = taken.iter().map(|t| (t.field(), t.manager.clone())).collect();
+                    return other.map(|meta| (meta, left));
+                }
+            }
+        }
+        Err(restless(id, "applied"))
     }
 
     /// Makes sure that leaving the yielded fields out resets nothing: an object that is not there is created with them, and if
@@ -164,41 +227,102 @@ impl Target {
                     continue;
                 }
             };
-            let entries: Vec<crate::cluster::fields::Entry> = live
-                .pointer("/metadata/managedFields")
-                .cloned()
-                .and_then(|entries| serde_json::from_value(entries).ok())
-                .unwrap_or_default();
-            let own = crate::cluster::fields::own_entry(&entries)
-                .and_then(|e| e.fields.as_ref())
-                .and_then(|f| serde_json::from_str::<Value>(f.get()).ok())
-                .unwrap_or_default();
-            if !yields::holds_any(&own, &yielded.paths) {
+            let entries = fields::entries_of(&live);
+            let own = fields::parsed(fields::own_entry(&entries));
+            if !yielded.places.iter().any(|place| yields::holds(&own, place)) {
                 return Ok(());
             }
-            let mut body = yields::extract(&live, &yielded.paths);
-            body["apiVersion"] = Value::from(&*yielded.full.api_version);
-            body["kind"] = Value::from(&*id.kind);
-            // With the version: an old count must not be written over a newer one.
-            body["metadata"]["name"] = Value::from(&*id.name);
-            body["metadata"]["resourceVersion"] =
-                live.pointer("/metadata/resourceVersion").cloned().unwrap_or_default();
-            if let Some(namespace) = &id.namespace {
-                body["metadata"]["namespace"] = Value::from(&**namespace);
+            // What the second manager holds already stays with it: an apply states the whole set.
+            let before =
+                fields::parsed(entries.iter().find(|e| e.manager == HANDOFF && e.operation == "Apply"));
+            let held = fields::merged(&own, &before);
+            let body = yields::extract(&live, &held, &yielded.places).map_err(|whole| ApiError {
+                kind: ErrorKind::Invalid,
+                what: format!("leave fields of {id} to others"),
+                message: format!(
+                    "the server keeps {whole} as one value: a part of it cannot be left to others; name {whole} itself in spec.drift.ignore"
+                ),
+                status: 0,
+                causes: Vec::new(),
+                retry_after: None,
+            })?;
+            match self.hand(resource, &yielded.full, body, &live["metadata"]["resourceVersion"]).await {
+                Err(error) if error.kind == ErrorKind::Conflict => {}
+                other => return other.map(|_| ()),
             }
-            match objects::hand_over(&self.client, resource, id, Bytes::from(body.to_string())).await {
+        }
+        Err(restless(id, "handed over"))
+    }
+
+    /// What the second manager holds and nobody yields any more is given back: it states nothing, or what is still yielded.
+    async fn take_back(
+        &self,
+        resource: &Resource,
+        object: &Object,
+        yielded: Option<&Yielded>,
+        meta: Meta,
+    ) -> Result<Meta, ApiError> {
+        let Some(entry) = meta.entries.iter().find(|e| e.manager == HANDOFF && e.operation == "Apply") else {
+            return Ok(meta);
+        };
+        let held = fields::parsed(Some(entry));
+        let places = yielded.map(|y| y.places.as_slice()).unwrap_or_default();
+        if yields::only(&held, places) {
+            return Ok(meta);
+        }
+        for _ in 0..10 {
+            let Some(live) = objects::get(&self.client, resource, &object.id).await? else { return Ok(meta) };
+            let body = yields::extract(&live, &held, places).unwrap_or_else(|_| Value::Object(Map::new()));
+            match self.hand(resource, object, body, &live["metadata"]["resourceVersion"]).await {
                 Err(error) if error.kind == ErrorKind::Conflict => {}
                 other => return other,
             }
         }
-        Err(ApiError {
-            kind: ErrorKind::NotServing,
-            what: format!("hand over fields of {id}"),
-            message: "it changes faster than it can be handed over".into(),
-            status: 0,
-            causes: Vec::new(),
-            retry_after: None,
-        })
+        Err(restless(&object.id, "taken back"))
+    }
+
+    /// What retune owned before and Git has no more, and only tools of earlier days own now, is removed by name.
+    async fn drop_fields(
+        &self,
+        resource: &Resource,
+        id: &ObjectId,
+        before: Option<Meta>,
+        meta: Meta,
+    ) -> Result<Meta, ApiError> {
+        let Some(before) = before.filter(|b| leftovers::any_former(&b.entries)) else { return Ok(meta) };
+        let places = leftovers::dropped(&fields::parsed(fields::own_entry(&before.entries)), &meta.entries);
+        if places.is_empty() {
+            return Ok(meta);
+        }
+        for _ in 0..10 {
+            let Some(live) = objects::get(&self.client, resource, id).await? else { return Ok(meta) };
+            let Some(patch) = leftovers::removal(&live, &places) else { return Ok(meta) };
+            match objects::remove_fields(&self.client, resource, id, Bytes::from(patch.to_string())).await {
+                // The test of the version failed.
+                Err(error) if matches!(error.kind, ErrorKind::Invalid | ErrorKind::Conflict) => {}
+                other => return other,
+            }
+        }
+        Err(restless(id, "rid of fields that Git dropped"))
+    }
+
+    /// One apply as the second manager. With the version: an old count must not be written over a newer one.
+    async fn hand(
+        &self,
+        resource: &Resource,
+        object: &Object,
+        mut body: Value,
+        version: &Value,
+    ) -> Result<Meta, ApiError> {
+        let id = &object.id;
+        body["apiVersion"] = Value::from(&*object.api_version);
+        body["kind"] = Value::from(&*id.kind);
+        body["metadata"]["name"] = Value::from(&*id.name);
+        body["metadata"]["resourceVersion"] = version.clone();
+        if let Some(namespace) = &id.namespace {
+            body["metadata"]["namespace"] = Value::from(&**namespace);
+        }
+        objects::hand_over(&self.client, resource, id, Bytes::from(body.to_string())).await
     }
 
     /// Deletes one object if it still has that uid.
@@ -233,6 +357,18 @@ impl Target {
             Ok(resource) => objects::get(&self.client, &resource, &id).await,
         };
         Done::Looked { id, result }
+    }
+}
+
+/// An object that changed between each look and its write.
+fn restless(id: &ObjectId, what: &str) -> ApiError {
+    ApiError {
+        kind: ErrorKind::NotServing,
+        what: format!("apply {id}"),
+        message: format!("it changes faster than it can be {what}"),
+        status: 0,
+        causes: Vec::new(),
+        retry_after: None,
     }
 }
 

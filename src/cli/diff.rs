@@ -1,7 +1,7 @@
 //! `retune diff`: what a sync would change.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -12,8 +12,8 @@ use super::{CommandError, Exit, Format, OutputArgs, Ui};
 use crate::cloud::ObjectId;
 use crate::cluster::{ErrorKind, objects, state};
 use crate::plan::display::{self, diff, shown};
-use crate::plan::{Action, Plan, Verb};
-use crate::sync::follow::{FollowOptions, RenderSeed};
+use crate::plan::{Action, Plan, Verb, yields};
+use crate::sync::follow::RenderSeed;
 use crate::sync::preview::{Preview, PreviewError, preview};
 
 /// Arguments of `retune diff`.
@@ -50,12 +50,12 @@ struct Output<'a> {
     digest: String,
     summary: String,
     plan: &'a Plan,
+    /// By object: each field that is left out of what is applied, and to whom.
+    yielded: BTreeMap<String, Vec<(String, String)>>,
 }
 
 pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
     let state_dir = live::state_dir(args.state_dir.clone(), &args.cloud.cloud)?;
-    let charts = args.source.charts(&state_dir);
-    let state_dir = state_dir.join("git-cli");
     live::block_on(async {
         let client = args.cloud.connect.connect().await?;
         let cloud = &args.cloud.cloud;
@@ -64,53 +64,28 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
             Err(error) if error.kind == ErrorKind::NotServing => None,
             Err(error) => return Err(live::api(error)),
         };
-        let source =
-            args.source.spec().or_else(|| found.as_ref().map(|c| c.spec.source.clone())).ok_or_else(
-                || {
-                    CommandError::user(format!("there is no CloudSync {cloud}"))
-                        .hint("give --repo, or name the cloud with --cloud")
-                },
-            )?;
-        let profile = args.source.profile.clone().or_else(|| found.as_ref().map(|c| c.spec.profile.clone()));
-        let pin = args.rev.clone().or_else(|| {
-            found
-                .as_ref()
-                .and_then(|c| c.spec.pin.as_ref())
-                .map(|p| p.revision.clone())
-                .filter(|_| args.source.repo.is_none())
+        let rev = args.rev.clone().or_else(|| {
+            let pin = found.as_ref().and_then(|c| c.spec.pin.as_ref()).map(|p| p.revision.clone());
+            pin.filter(|_| args.source.repo.is_none())
         });
         // A cloud that no syncer has led yet has no key: any other shows what its charts would give.
         let key = state::existing_cloud_key(&client, cloud).await.map_err(live::api)?;
         let seed = key.map_or(super::folder::PREVIEW_SEED, |key| state::render_seed(&key));
-        let options = FollowOptions {
-            repo: source.repo,
-            branch: source.branch,
-            path: source.path,
-            profile: profile.unwrap_or_else(|| "base".into()),
-            pin,
-            pins: found
-                .iter()
-                .filter(|_| args.source.repo.is_none())
-                .flat_map(|c| &c.spec.pins)
-                .map(|(app, p)| (app.clone(), p.revision.clone()))
-                .collect(),
-            interval: Duration::from_secs(60),
-            state_dir,
-            ca_file: args.source.ca_file.clone(),
-            seed: Some(RenderSeed(seed)),
-            charts,
-        };
+        let seed = Some(RenderSeed(seed));
+        let options = live::follow_options(&args.source, found.as_ref(), cloud, rev, &state_dir, seed)?;
         let made = preview(client, cloud, found.as_ref(), options).await.map_err(|error| match error {
             PreviewError::Api(error) => live::api(error),
             PreviewError::Source(text) => CommandError::user(text),
         })?;
         let plan = &made.plan;
+        let yielded = yields::listing(made.desired.all_yielded());
         if args.output.output == Format::Json {
             ui.json(&Output {
                 revision: &made.desired.revision.id,
                 digest: plan.digest().to_string(),
                 summary: plan.summary(),
                 plan,
+                yielded,
             })?;
         } else {
             if !args.summary {
@@ -121,6 +96,11 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
             let listing = display::listing(plan);
             if !listing.is_empty() {
                 ui.line(listing.trim_end())?;
+            }
+            for (object, fields) in &yielded {
+                for (field, to) in fields {
+                    ui.line(&format!("left to others: {object} {field}: {to}"))?;
+                }
             }
             ui.line(&format!("{}: {}", made.desired.revision.short(), plan.summary()))?;
         }

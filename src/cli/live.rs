@@ -1,11 +1,14 @@
 //! What the commands that talk to a cluster share: connection arguments, the runtime, errors with their exit codes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::CommandError;
 use crate::cluster::client::{Client, ConnectOptions};
+use crate::cluster::crd::CloudSync;
 use crate::cluster::error::{ApiError, ErrorKind};
 use crate::cluster::{lease, state};
+use crate::sync::follow::{FollowOptions, RenderSeed};
 use crate::sync::start::StartError;
 
 /// Which cluster.
@@ -73,10 +76,7 @@ pub(super) fn start(error: StartError) -> CommandError {
 }
 
 /// The `CloudSync`, or the error that there is none.
-pub(super) async fn cloudsync(
-    client: &Client,
-    cloud: &str,
-) -> Result<crate::cluster::crd::CloudSync, CommandError> {
+pub(super) async fn cloudsync(client: &Client, cloud: &str) -> Result<CloudSync, CommandError> {
     match state::get_cloudsync(client, cloud).await {
         Ok(Some(found)) => Ok(found),
         Ok(None) => Err(CommandError::user(format!("there is no CloudSync {cloud} in retune-system"))
@@ -91,6 +91,44 @@ pub(super) async fn cloudsync(
 /// Whether a syncer leads this cloud now, and who.
 pub(super) async fn leader(client: &Client, cloud: &str) -> Result<Option<String>, CommandError> {
     Ok(lease::holder(client, &format!("retune-{cloud}")).await.map_err(api)?.map(|h| h.identity))
+}
+
+/// What to render: the source of the command line, else the `CloudSync`'s.
+pub(super) fn follow_options(
+    source: &super::run::SourceArgs,
+    found: Option<&CloudSync>,
+    cloud: &str,
+    pin: Option<String>,
+    state_dir: &Path,
+    seed: Option<RenderSeed>,
+) -> Result<FollowOptions, CommandError> {
+    let profile = source.profile.clone().or_else(|| found.map(|c| c.spec.profile.clone()));
+    let ca_file = source.ca_file.clone();
+    let own_source = source.repo.is_none();
+    let pins = found
+        .iter()
+        .filter(|_| own_source)
+        .flat_map(|c| &c.spec.pins)
+        .map(|(app, p)| (app.clone(), p.revision.clone()))
+        .collect();
+    let charts = source.charts(state_dir);
+    let source = source.spec().or_else(|| found.map(|c| c.spec.source.clone())).ok_or_else(|| {
+        CommandError::user(format!("there is no CloudSync {cloud}"))
+            .hint("give --repo, or name the cloud with --cloud")
+    })?;
+    Ok(FollowOptions {
+        repo: source.repo,
+        branch: source.branch,
+        path: source.path,
+        profile: profile.unwrap_or_else(|| "base".into()),
+        pin,
+        pins,
+        interval: Duration::from_secs(60),
+        state_dir: state_dir.join("git-cli"),
+        ca_file,
+        seed,
+        charts,
+    })
 }
 
 /// Who asks, for the record: `user@host`.

@@ -3,7 +3,7 @@
 //! # Exit codes
 //! | code | meaning |
 //! |---|---|
-//! | 0 | done; for `diff`: nothing differs; for `check`: nothing found |
+//! | 0 | done; for `diff` and `drift`: nothing differs; for `check`: nothing found |
 //! | 1 | the answer is "no": `diff` shows changes, `check` has findings |
 //! | 2 | error: wrong arguments, a broken repository, an unusable configuration |
 //! | 3 | refused: a guard withheld the action, or another writer holds the cloud |
@@ -32,6 +32,8 @@ mod check;
 mod completions;
 #[cfg(feature = "syncer")]
 mod diff;
+#[cfg(feature = "syncer")]
+mod drift;
 mod folder;
 mod helm;
 mod helm_files;
@@ -108,6 +110,9 @@ enum Command {
     /// Show what a sync would change. Exit code 0: nothing, 1: changes.
     #[cfg(feature = "syncer")]
     Diff(diff::Args),
+    /// Show how the cluster differs from what was applied, and whose each field is. Exit code 0: nothing drifted, 1: something.
+    #[cfg(feature = "syncer")]
+    Drift(drift::Args),
     /// Show how a cloud stands.
     #[cfg(feature = "syncer")]
     Status(status::Args),
@@ -169,6 +174,8 @@ impl Command {
             Self::Test(args) => test::run(args, ui),
             #[cfg(feature = "syncer")]
             Self::Diff(args) => diff::run(args, ui),
+            #[cfg(feature = "syncer")]
+            Self::Drift(args) => drift::run(args, ui),
             #[cfg(feature = "syncer")]
             Self::Status(args) => status::run(args, ui),
             #[cfg(feature = "syncer")]

@@ -215,6 +215,7 @@ pub fn load(composed: &Composed<'_>) -> Result<Repository, Vec<Problem>> {
         cloud.map(|(cloud, cloud_node)| Repository { cloud, apps, chart_versions, lock, cloud_node });
     if let Some(repository) = &repository {
         repository.check_names(&broken, &mut problems);
+        super::ownership::check_syntax(repository, &mut problems);
     }
     match repository {
         Some(repository) if problems.is_empty() => Ok(repository),
@@ -359,6 +360,12 @@ pub(super) fn pos_of(node: &Node, path: &[&str]) -> Pos {
 }
 
 impl Repository {
+    /// Where a field of `retune.yaml` stands; the nearest field around it if it is not set.
+    #[must_use]
+    pub fn pos(&self, path: &[&str]) -> Pos {
+        pos_of(&self.cloud_node, path)
+    }
+
     /// The names in a list of `retune.yaml` that do not exist, apps that name unknown profiles or apps.
     ///
     /// Apps whose own files are `broken` exist: one mistake is not told twice.

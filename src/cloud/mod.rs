@@ -12,11 +12,13 @@
 //! | [`rules`] | the platform's own rules, as data |
 //! | [`lock`], [`remote`] | `retune.lock`; charts that are not in the repository, and who gives them |
 //! | [`app_pins`] | apps of other revisions in a revision |
+//! | [`fieldpath`] | paths into objects, as policies name fields |
 //! | [`problem`] | what is wrong, where, and what to do |
 
 pub mod app_pins;
 pub mod cache;
 pub mod duration;
+pub mod fieldpath;
 pub mod graph;
 pub mod inflation;
 pub mod layers;
@@ -37,6 +39,7 @@ pub mod spec;
 mod allyaml;
 mod chart;
 mod manifests;
+mod ownership;
 mod record;
 mod sources;
 mod vendor;

@@ -132,6 +132,7 @@ pub fn render_loaded(
                         problems.push(twice(object, name, other, &origin));
                     }
                 }
+                super::ownership::check_places(repository, app, &render.objects, &mut problems);
                 apps.push(assemble(app, needs, &repository.cloud.spec, &render));
             }
         }
@@ -184,7 +185,7 @@ fn assemble(app: &LoadedApp, needs: &[String], cloud: &CloudSpec, render: &AppRe
     let policy = Policy {
         timeout: spec.timeout.or(defaults.timeout).unwrap_or(Seconds(30 * 60)),
         prune: spec.prune.clone().or_else(|| defaults.prune.clone()).unwrap_or_default(),
-        drift: spec.drift.clone().or_else(|| defaults.drift.clone()).unwrap_or_default(),
+        drift: super::ownership::merged(spec.drift.as_ref(), defaults.drift.as_ref()),
         health: spec.health.clone(),
         hooks: spec.hooks.clone(),
         recreate: spec.recreate.clone(),

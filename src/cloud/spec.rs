@@ -364,11 +364,17 @@ fn yes() -> bool {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Drift {
     /// If left out: correct.
-    #[serde(default)]
-    pub mode: DriftMode,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<DriftMode>,
+    /// Other modes for some objects; the first rule that names an object counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<DriftRule>,
     /// Fields that belong to somebody else.
     #[serde(default)]
     pub ignore: Vec<IgnoreRule>,
+    /// Fields that Git states and an operator may move: once one of the named managers has taken such a field, it is left to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub yields: Vec<YieldRule>,
 }
 
 /// What to do with drift.
@@ -380,6 +386,18 @@ pub enum DriftMode {
     Correct,
     /// Report it only.
     Report,
+    /// Neither.
+    Off,
+}
+
+/// Another mode for some objects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DriftRule {
+    /// The objects meant.
+    pub objects: Selector,
+    /// What happens to their drift.
+    pub mode: DriftMode,
 }
 
 /// Fields that belong to somebody else: never applied after creation, compared or reported.
@@ -389,9 +407,24 @@ pub struct IgnoreRule {
     /// The objects meant.
     #[serde(default)]
     pub objects: Selector,
-    /// JSON pointers, for instance /spec/replicas or /data.
+    /// JSON pointers, for instance /spec/replicas or /data; a list's element by [name=...], its number from 0, or *.
     #[schemars(length(min = 1), inner(regex(pattern = POINTER_PATTERN)))]
     pub paths: Vec<String>,
+}
+
+/// Fields that an operator may move.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct YieldRule {
+    /// The objects meant.
+    #[serde(default)]
+    pub objects: Selector,
+    /// Paths as in `ignore`.
+    #[schemars(length(min = 1), inner(regex(pattern = POINTER_PATTERN)))]
+    pub paths: Vec<String>,
+    /// The field managers it is left to, as metadata.managedFields names them; a trailing * stands for any rest.
+    #[schemars(length(min = 1))]
+    pub to: Vec<String>,
 }
 
 /// What counts as ready.

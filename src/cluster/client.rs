@@ -312,3 +312,5 @@ impl<'a> Call<'a> {
 pub const APPLY_PATCH: &str = "application/apply-patch+yaml";
 /// JSON merge patch.
 pub const MERGE_PATCH: &str = "application/merge-patch+json";
+/// A list of operations (RFC 6902).
+pub const JSON_PATCH: &str = "application/json-patch+json";

@@ -308,6 +308,24 @@ pub struct CloudSyncStatus {
     /// The latest corrections and reports (at most 10).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drift: Vec<DriftStatus>,
+    /// Drift that policy reports and does not correct, since the syncer started.
+    #[serde(default)]
+    pub reported: u64,
+    /// Objects that are not as applied and stay so, by policy or because retune backs off (at most 50).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drifted: Vec<DriftedStatus>,
+    /// How many there are.
+    #[serde(default)]
+    pub drifted_objects: u32,
+    /// Fields that Git states and others own (at most 50 objects).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub yielded: Vec<YieldedStatus>,
+    /// Fields that the server keeps otherwise than Git says, because admission wrote over them (at most 50 objects).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overridden: Vec<YieldedStatus>,
+    /// Objects that a rival changes again and again (at most 50).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fights: Vec<FightStatus>,
     /// The `id` of the last request that was carried out.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub handled_request: String,
@@ -388,6 +406,41 @@ pub struct DriftStatus {
     pub message: String,
     /// When it was seen.
     pub time: String,
+}
+
+/// An object that is not as applied and stays so.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriftedStatus {
+    /// The object.
+    pub object: String,
+    /// Its app.
+    pub app: String,
+    /// `report`, `suspended` or `fight`.
+    pub why: String,
+    /// What is different, with blame.
+    pub message: String,
+}
+
+/// Fields of an object that are others'.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct YieldedStatus {
+    /// The object.
+    pub object: String,
+    /// Each field and whose it is.
+    pub fields: Vec<String>,
+}
+
+/// A fight over an object.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FightStatus {
+    /// The object.
+    pub object: String,
+    /// Who changes what, and whose it is if that is another retune.
+    pub rival: String,
+    /// Corrections so far.
+    pub corrections: u32,
+    /// When it was seen to be one.
+    pub since: String,
 }
 
 /// A Kubernetes condition.
@@ -527,7 +580,7 @@ fn cloudsync_definition() -> Value {
         "drift": {"type": "string", "enum": ["correct", "report", "off"]},
         "forceConflicts": {"type": "boolean"}, "auditInterval": text()}});
     let note = json!({"type": "object", "properties": {"app": text(), "object": text(), "message": text()}});
-    let status = json!({"type": "object", "properties": {
+    let mut status = json!({"type": "object", "properties": {
         "observedGeneration": count(), "cluster": text(), "cloudId": text(), "seenRevision": text(), "revision": text(),
         "syncedRevision": text(), "readyRevision": text(), "apps": count(), "readyApps": count(), "objects": count(),
         "ready": text(), "corrections": count(), "handledRequest": text(), "usedApprovals": list(&text()),
@@ -545,6 +598,18 @@ fn cloudsync_definition() -> Value {
         "conditions": list(&json!({"type": "object", "required": ["type", "status"], "properties": {
             "type": text(), "status": text(), "reason": text(), "message": text(),
             "lastTransitionTime": {"type": "string", "format": "date-time"}, "observedGeneration": count()}}))}});
+    // Apart: the macro's depth is bounded.
+    status["properties"]["reported"] = count();
+    status["properties"]["driftedObjects"] = count();
+    status["properties"]["drifted"] = list(
+        &json!({"type": "object", "properties": {"object": text(), "app": text(), "why": text(), "message": text()}}),
+    );
+    let fields = json!({"type": "object", "properties": {"object": text(), "fields": list(&text())}});
+    status["properties"]["yielded"] = list(&fields);
+    status["properties"]["overridden"] = list(&fields);
+    status["properties"]["fights"] = list(
+        &json!({"type": "object", "properties": {"object": text(), "rival": text(), "corrections": count(), "since": text()}}),
+    );
     definition(
         "CloudSync",
         "cloudsyncs",

@@ -11,6 +11,8 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::MANAGER;
+use crate::plan::operators::{self, Contested, Held, Taken};
+use crate::plan::yields::keyed;
 
 /// One entry of `managedFields`.
 #[derive(Debug, Clone, Deserialize)]
@@ -48,6 +50,57 @@ pub fn own_entry(entries: &[Entry]) -> Option<&Entry> {
     entries.iter().find(|e| e.manager == MANAGER && e.operation == "Apply" && e.subresource.is_empty())
 }
 
+/// The entries of a whole live object.
+#[must_use]
+pub fn entries_of(live: &Value) -> Vec<Entry> {
+    live.pointer("/metadata/managedFields")
+        .cloned()
+        .and_then(|entries| serde_json::from_value(entries).ok())
+        .unwrap_or_default()
+}
+
+/// An entry's field set; null when there is none.
+#[must_use]
+pub fn parsed(entry: Option<&Entry>) -> Value {
+    entry.and_then(|e| e.fields.as_ref()).and_then(|f| serde_json::from_str(f.get()).ok()).unwrap_or_default()
+}
+
+/// Two field sets as one.
+#[must_use]
+pub fn merged(one: &Value, other: &Value) -> Value {
+    match (one, other) {
+        (Value::Object(a), Value::Object(b)) => {
+            let mut out = a.clone();
+            for (key, value) in b {
+                let both = match a.get(key) {
+                    Some(found) => merged(found, value),
+                    None => value.clone(),
+                };
+                out.insert(key.clone(), both);
+            }
+            Value::Object(out)
+        }
+        (Value::Null, other) => other.clone(),
+        (one, _) => one.clone(),
+    }
+}
+
+/// The contested fields of a body that operators have taken, by the object's entries.
+#[must_use]
+pub fn taken(body: &Value, rules: &[Contested], entries: &[Entry]) -> Vec<Taken> {
+    if rules.is_empty() {
+        return Vec::new();
+    }
+    let own = parsed(own_entry(entries));
+    let others: Vec<(&str, Value)> = entries
+        .iter()
+        .filter(|e| !(e.manager == MANAGER && e.operation == "Apply"))
+        .map(|e| (e.manager.as_str(), parsed(Some(e))))
+        .collect();
+    let held: Vec<Held<'_>> = others.iter().map(|(manager, fields)| Held { manager, fields }).collect();
+    operators::taken(body, rules, &own, &held)
+}
+
 /// The fingerprint of retune's own entry.
 #[must_use]
 pub fn own_set(entries: &[Entry]) -> Option<OwnSet> {
@@ -83,6 +136,7 @@ pub fn epoch_seconds(text: &str) -> Option<i64> {
 
 /// A field that retune applied and no longer owns, and who does.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Lost {
     /// The path, e.g. `spec.template.spec.containers[name=api].image`.
     pub field: String,
@@ -270,14 +324,6 @@ fn visit_value(
         }
         (_, None) => out.push(path.clone()),
         _ => {}
-    }
-}
-
-/// Whether an element has a list key's field, defaults included (a port's `protocol` is TCP when left out).
-fn keyed(item: &Value, name: &str, want: &Value) -> bool {
-    match item.get(name) {
-        Some(have) => have == want,
-        None => name == "protocol" && want == "TCP",
     }
 }
 

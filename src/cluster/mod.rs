@@ -14,6 +14,7 @@ pub mod events;
 pub mod fields;
 pub mod install;
 pub mod lease;
+pub mod leftovers;
 pub mod logs;
 pub mod meta;
 pub mod objects;

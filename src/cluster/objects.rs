@@ -4,12 +4,15 @@ use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::client::{APPLY_PATCH, Call, Client, Purpose};
+use super::client::{APPLY_PATCH, Call, Client, JSON_PATCH, Purpose};
 use super::discovery::Resource;
 use super::error::ApiError;
 use super::meta::{Meta, Uid};
 use super::{ANNOTATION_OWNER, LABEL_APP, LABEL_CLOUD, MANAGER};
 use crate::cloud::ObjectId;
+
+/// The second manager to whom retune hands over what it yields.
+pub const HANDOFF: &str = "retune-handoff";
 
 /// Whose an object is, as written on it.
 #[derive(Debug, Clone, Copy)]
@@ -87,11 +90,29 @@ pub async fn hand_over(
     resource: &Resource,
     id: &ObjectId,
     body: Bytes,
-) -> Result<(), ApiError> {
+) -> Result<Meta, ApiError> {
     let options = ApplyOptions { force: true, dry_run: false };
-    let path = apply_path(resource, id, "retune-handoff", options);
+    let path = apply_path(resource, id, HANDOFF, options);
     let what = || format!("hand over fields of {id}");
-    client.request(Purpose::Apply, &what, Call::patch(&path, APPLY_PATCH, body).meta()).await.map(|_| ())
+    let answer = client.request(Purpose::Apply, &what, Call::patch(&path, APPLY_PATCH, body).meta()).await?;
+    Meta::read(&what(), &answer)
+}
+
+/// Removes fields by name; the answer's metadata is the new baseline.
+///
+/// # Errors
+/// [`super::ErrorKind::Invalid`] when the object changed since its resourceVersion was read.
+pub async fn remove_fields(
+    client: &Client,
+    resource: &Resource,
+    id: &ObjectId,
+    patch: Bytes,
+) -> Result<Meta, ApiError> {
+    let mut path = resource.object(id.namespace.as_deref().unwrap_or(""), &id.name);
+    path.push_str("?fieldManager=retune");
+    let what = || format!("remove fields of {id}");
+    let answer = client.request(Purpose::Apply, &what, Call::patch(&path, JSON_PATCH, patch).meta()).await?;
+    Meta::read(&what(), &answer)
 }
 
 /// A dry-run apply whose answer is the whole object, for `diff`.

@@ -376,6 +376,38 @@ pub async fn any(client: &Client, resource: &Resource) -> Result<bool, ApiError>
     Ok(page.items.is_some_and(|items| !items.is_empty()))
 }
 
+/// All objects of a kind that match a selector, each with what `digest` keeps of it, in pages.
+///
+/// # Errors
+/// Any page's error: a list is whole or it is an error.
+pub async fn list_whole<T>(
+    client: &Client,
+    resource: &Resource,
+    selector: &str,
+    digest: &Digest<T>,
+) -> Result<Vec<(Meta, Option<T>)>, ApiError> {
+    let spec = WatchSpec {
+        resource: resource.clone(),
+        namespace: String::new(),
+        selector: selector.to_owned(),
+        field_selector: String::new(),
+        digest: Some(Arc::clone(digest)),
+    };
+    let mut out = Vec::new();
+    let mut token = String::new();
+    loop {
+        let page = list_page(client, &spec, &token, PAGE).await?;
+        for object in page.items.iter().flatten() {
+            let meta = Meta::read(&format!("list {}", resource.kind), object.get().as_bytes())?;
+            out.push((meta, digest(object)));
+        }
+        token = page.metadata.token;
+        if token.is_empty() {
+            return Ok(out);
+        }
+    }
+}
+
 /// All objects of a kind that match a selector, metadata only, in pages: for the audit, `diff` and the rebuild.
 ///
 /// # Errors

@@ -1,39 +1,38 @@
-//! The rule for kinds without one of their own: the conditions that Kubernetes' API conventions suggest.
+//! What holds for every kind: conditions that Kubernetes' API conventions suggest.
 
 use serde_json::Value;
 
 use super::Verdict;
 
-/// A condition of an object: status, reason and message.
-pub(super) fn condition<'a>(object: &'a Value, kind: &str) -> Option<(&'a str, String)> {
-    let list = object.pointer("/status/conditions")?.as_array()?;
-    let found = list.iter().find(|c| c["type"] == kind)?;
-    let text = |name: &str| found[name].as_str().unwrap_or_default();
-    let message = match (text("reason"), text("message")) {
+/// A condition's reason and message.
+pub(super) fn condition_text(condition: &Value) -> String {
+    let text = |name: &str| condition[name].as_str().unwrap_or_default();
+    match (text("reason"), text("message")) {
         ("", message) => message.to_owned(),
         (reason, "") => reason.to_owned(),
         (reason, message) => format!("{reason}: {message}"),
-    };
-    Some((found["status"].as_str().unwrap_or_default(), message))
-}
-
-/// Ready once that condition is true.
-pub(super) fn condition_true(object: &Value, kind: &str) -> Verdict {
-    match condition(object, kind) {
-        Some(("True", _)) => Verdict::ready(),
-        Some((_, message)) => Verdict::progressing(format!("{kind} is not true yet: {message}")),
-        None => Verdict::progressing(format!("has no condition {kind} yet")),
     }
 }
 
-/// `Stalled`, `Reconciling`, then `Ready` or `Available`; an object that reports none of them is ready once observed.
-pub(super) fn judge(object: &Value) -> Verdict {
-    if let Some(("True", message)) = condition(object, "Stalled") {
-        return Verdict::failed(message);
-    }
-    if let Some(("True", message)) = condition(object, "Reconciling") {
-        return Verdict::progressing(message);
-    }
+/// A condition of an object: status, and reason with message.
+fn condition<'a>(object: &'a Value, kind: &str) -> Option<(&'a str, String)> {
+    let list = object.pointer("/status/conditions")?.as_array()?;
+    let found = list.iter().find(|c| c["type"] == kind)?;
+    Some((found["status"].as_str().unwrap_or_default(), condition_text(found)))
+}
+
+/// `Reconciling` and `Stalled`, before any rule of the kind: the first one listed decides.
+pub(super) fn first(object: &Value) -> Option<Verdict> {
+    let list = object.pointer("/status/conditions")?.as_array()?;
+    list.iter().filter(|c| c["status"] == "True").find_map(|c| match c["type"].as_str() {
+        Some("Stalled") => Some(Verdict::failed(condition_text(c))),
+        Some("Reconciling") => Some(Verdict::progressing(condition_text(c))),
+        _ => None,
+    })
+}
+
+/// `Ready` or `Available`, for kinds without a rule; an object that reports neither is ready once observed.
+pub(super) fn last(object: &Value) -> Verdict {
     for kind in ["Ready", "Available"] {
         match condition(object, kind) {
             Some(("True", _)) => return Verdict::ready(),

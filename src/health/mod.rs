@@ -1,18 +1,23 @@
 //! One object in, its readiness out. Pure.
 //!
-//! The rules follow kstatus' published behaviour (<https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md>)
-//! for the kinds that Kubernetes ships, with these deviations:
-//! - a Job is ready when it completed; while it runs it is progressing (kstatus calls a started Job current);
-//! - a Service of type LoadBalancer without an address is progressing, as in kstatus.
+//! The rules are data: a file a group under `rules/`, in the small language of [`rule`]. They follow kstatus' published behaviour
+//! (<https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md>) for the kinds that Kubernetes ships; every
+//! deviation is in `fixtures/health/deviations.json` with its reason. Rules of operators' kinds follow the conditions and phases
+//! of their published types. Custom kinds without a rule are judged by their conditions.
 //!
-//! Every rule's examples are files under `fixtures/health/`, one object and its verdict each, run by
-//! `tests/it/health.rs`.
+//! Every rule's examples are files under `fixtures/health/examples/`, one object and its verdict each, run by `tests/it/health.rs`.
 
 mod generic;
-mod rules;
+pub mod rule;
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use self::rule::Rules;
+use crate::yaml;
 
 /// How ready an object is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -50,37 +55,65 @@ impl Verdict {
     }
 }
 
+const LIMITS: yaml::Limits = yaml::Limits { depth: 16, alias_nodes: 0, bytes: 1 << 20 };
+
+/// The rules' files.
+const FILES: [(&str, &str); 8] = [
+    ("core", include_str!("rules/core.yaml")),
+    ("apps", include_str!("rules/apps.yaml")),
+    ("kubernetes", include_str!("rules/kubernetes.yaml")),
+    ("mariadb", include_str!("rules/mariadb.yaml")),
+    ("rabbitmq", include_str!("rules/rabbitmq.yaml")),
+    ("cert-manager", include_str!("rules/cert-manager.yaml")),
+    ("storage-network", include_str!("rules/storage-network.yaml")),
+    ("gateway-monitoring", include_str!("rules/gateway-monitoring.yaml")),
+];
+
+/// Reads a file of rules.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn read_rules(text: &str) -> Result<Vec<Rules>, String> {
+    let node = yaml::read_v2_json(text, &LIMITS).map_err(|e| e.to_string())?;
+    let json = yaml::json::to_json(&node, false).map_err(|e| e.to_string())?;
+    let rules: Vec<Rules> = serde_json::from_str(&json).map_err(|e| e.to_string())?;
+    let problems: Vec<String> = rules.iter().flat_map(Rules::problems).collect();
+    if problems.is_empty() { Ok(rules) } else { Err(problems.join("; ")) }
+}
+
+/// The shipped rules by group and kind.
+fn table() -> &'static HashMap<(String, String), Rules> {
+    static TABLE: OnceLock<HashMap<(String, String), Rules>> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        // Shipped with the program; a test reads every file and fails on any mistake.
+        let all = FILES.iter().flat_map(|(_, text)| read_rules(text).unwrap_or_default());
+        all.flat_map(|rules| {
+            let key = |kind: &String| (rules.group.clone(), kind.clone());
+            rules.kinds.iter().map(|kind| (key(kind), rules.clone())).collect::<Vec<_>>()
+        })
+        .collect()
+    })
+}
+
+fn rules_of(group: &str, kind: &str) -> Option<&'static Rules> {
+    table().get(&(group.to_owned(), kind.to_owned()))
+}
+
+/// Groups of the API server itself: a kind of theirs that has no rule is ready once it is there.
+fn built_in(group: &str) -> bool {
+    matches!(group, "" | "apps" | "batch" | "policy" | "autoscaling" | "extensions")
+        || group.ends_with(".k8s.io")
+            && !matches!(group, "gateway.networking.k8s.io" | "metrics.k8s.io" | "snapshot.storage.k8s.io")
+            && !group.contains(".x-k8s.io")
+}
+
 /// Whether objects of a kind have more to wait for than being applied: these kinds are watched whole.
 #[must_use]
 pub fn has_rule(group: &str, kind: &str) -> bool {
-    match group {
-        "" => matches!(
-            kind,
-            "Pod" | "PersistentVolumeClaim" | "Service" | "ReplicationController" | "Namespace"
-        ),
-        "apps" => matches!(kind, "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet"),
-        "batch" => kind == "Job",
-        "policy" => kind == "PodDisruptionBudget",
-        "apiextensions.k8s.io" => kind == "CustomResourceDefinition",
-        "apiregistration.k8s.io" => kind == "APIService",
-        // Kinds the API server ships that are ready once they are there.
-        "rbac.authorization.k8s.io"
-        | "storage.k8s.io"
-        | "scheduling.k8s.io"
-        | "networking.k8s.io"
-        | "node.k8s.io"
-        | "admissionregistration.k8s.io"
-        | "coordination.k8s.io"
-        | "discovery.k8s.io"
-        | "flowcontrol.apiserver.k8s.io"
-        | "autoscaling"
-        | "resource.k8s.io"
-        | "events.k8s.io"
-        | "authentication.k8s.io"
-        | "authorization.k8s.io"
-        | "certificates.k8s.io" => false,
+    match rules_of(group, kind) {
+        Some(rules) => rules.rules.iter().any(|case| case.verdict != Health::Ready),
         // Custom resources: the generic rule reads their conditions.
-        _ => true,
+        None => !built_in(group),
     }
 }
 
@@ -92,7 +125,9 @@ pub fn judge_hook(object: &Value) -> Verdict {
         (Some("batch/v1"), Some("Job")) => judge(object),
         (Some("v1"), Some("Pod")) => match object.pointer("/status/phase").and_then(Value::as_str) {
             Some("Succeeded") => Verdict::ready(),
-            Some("Failed") => rules::pod(object),
+            Some("Failed") => rules_of("", "Pod")
+                .and_then(|rules| rules.judge(object))
+                .unwrap_or_else(|| Verdict::failed("the pod failed")),
             _ => Verdict::progressing(judge(object).message),
         },
         _ => Verdict::ready(),
@@ -115,28 +150,54 @@ pub fn judge(object: &Value) -> Verdict {
             format!("is being deleted; waits for {}", finalizers.join(", "))
         });
     }
-    let api_version = text("/apiVersion");
-    let group = api_version.split_once('/').map_or("", |(group, _)| group);
     if let Some(generation) = object.pointer("/metadata/generation").and_then(Value::as_i64)
         && let Some(observed) = object.pointer("/status/observedGeneration").and_then(Value::as_i64)
-        && observed < generation
+        && observed != generation
     {
         return Verdict::progressing(format!("generation {generation} is not observed yet (at {observed})"));
     }
-    match (group, text("/kind")) {
-        ("apps", "Deployment") => rules::deployment(object),
-        ("apps", "StatefulSet") => rules::stateful_set(object),
-        ("apps", "DaemonSet") => rules::daemon_set(object),
-        ("apps", "ReplicaSet") | ("", "ReplicationController") => rules::replica_set(object),
-        ("batch", "Job") => rules::job(object),
-        ("", "Pod") => rules::pod(object),
-        ("", "PersistentVolumeClaim") => rules::volume_claim(object),
-        ("", "Service") => rules::service(object),
-        ("", "Namespace") => rules::namespace(object),
-        ("policy", "PodDisruptionBudget") => rules::disruption_budget(object),
-        ("apiextensions.k8s.io", "CustomResourceDefinition") => rules::definition(object),
-        ("apiregistration.k8s.io", "APIService") => generic::condition_true(object, "Available"),
-        (group, kind) if has_rule(group, kind) => generic::judge(object),
-        _ => Verdict::ready(),
+    if let Some(verdict) = generic::first(object) {
+        return verdict;
+    }
+    let api_version = text("/apiVersion");
+    let group = api_version.split_once('/').map_or("", |(group, _)| group);
+    let kind = text("/kind");
+    match rules_of(group, kind).and_then(|rules| rules.judge(object)) {
+        Some(verdict) => verdict,
+        None if built_in(group) => Verdict::ready(),
+        None => generic::last(object),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_rules_is_readable_and_no_kind_has_two() {
+        let mut seen = std::collections::HashSet::new();
+        for (file, text) in FILES {
+            let rules = read_rules(text).unwrap_or_else(|e| panic!("{file}: {e}"));
+            for rules in rules {
+                for kind in &rules.kinds {
+                    assert!(
+                        seen.insert((rules.group.clone(), kind.clone())),
+                        "{file}: {kind} has rules twice"
+                    );
+                }
+            }
+        }
+        assert!(seen.len() >= 60);
+    }
+
+    #[test]
+    fn a_mistake_in_a_rule_is_told() {
+        let bad = "- {group: a.b, kinds: [X], rules: [{when: [{status: [\"True\"]}], verdict: ready}]}";
+        let error = read_rules(bad).unwrap_err();
+        assert!(
+            error.contains("the last case must apply always") && error.contains("one of condition"),
+            "{error}"
+        );
+        assert!(read_rules("- {group: a.b, kinds: [X], rules: [{verdict: fine}]}").is_err());
     }
 }

@@ -15,7 +15,7 @@
 //! | [`hooks`] | which Helm hooks are due |
 //! | [`operation`] | install, upgrade, rollback, delete, and what is remembered of one under way |
 //! | [`mod@make`] | the comparison |
-//! | [`yields`] | fields left to others |
+//! | [`yields`], [`operators`] | fields left to others; fields that operators move |
 //! | [`display`] | a plan and an object's change for people, secrets masked |
 
 pub mod display;
@@ -26,6 +26,7 @@ pub mod hold;
 pub mod hooks;
 pub mod make;
 pub mod operation;
+pub mod operators;
 pub mod order;
 pub mod yields;
 

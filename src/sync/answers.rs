@@ -25,7 +25,7 @@ impl Engine {
     }
 
     pub(super) fn on_applied(&mut self, applied: Applied) {
-        let Applied { id, digest, version, conflicts, took, result } = applied;
+        let Applied { id, digest, version, conflicts, left, took, result } = applied;
         match result {
             Ok(meta) => {
                 self.server_answers();
@@ -47,6 +47,11 @@ impl Engine {
                 self.memory.app(&app).touch(&id);
                 self.dirty();
                 self.refresh_ready(&id);
+                for (field, manager) in &left {
+                    tracing::info!(object = %id, %field, %manager, "left to its operator");
+                }
+                self.report.left(&id, left);
+                self.note_overrides(&id, &meta);
                 for cause in &conflicts {
                     tracing::info!(object = %id, field = %cause.field, "took a field: {}", cause.message);
                 }
@@ -261,7 +266,12 @@ impl Engine {
                     // The run applies it.
                     return;
                 }
-                let differences = fields::differences(&self.target.body(object, app), &live);
+                let mut body = self.target.body(object, app);
+                let contested = self.desired.as_ref().map(|d| d.contested(id)).unwrap_or_default();
+                let taken = fields::taken(&body, &contested, &meta.entries);
+                let places: Vec<_> = taken.iter().map(|t| t.place.clone()).collect();
+                crate::plan::yields::remove(&mut body, &places);
+                let differences = fields::differences(&body, &live);
                 if differences.is_empty() {
                     known.own = meta.own;
                     known.generation = meta.generation;

@@ -9,22 +9,11 @@ use tokio::sync::mpsc;
 use super::engine::{Ended, Engine, Message, Steering, Timer};
 use super::follow::Order;
 use crate::cloud::Digest;
+use crate::cloud::spec::DriftMode;
 use crate::cluster::client::Client;
 use crate::cluster::crd::{Approval, CloudSync};
 use crate::cluster::watch::{self, Event, Notice, WatchSpec};
 use crate::cluster::{SYSTEM_NAMESPACE, fields, state, time};
-
-/// What happens to drift.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DriftMode {
-    /// Corrected at once.
-    #[default]
-    Correct,
-    /// Told, not corrected.
-    Report,
-    /// Neither.
-    Off,
-}
 
 /// How often everything is listed once, unless the `CloudSync` says otherwise.
 const AUDIT: Duration = Duration::from_secs(3_600);
@@ -120,9 +109,10 @@ impl Engine {
             suspend: spec.suspend,
             pin: spec.pin.as_ref().map(|p| p.revision.clone()),
             drift: match spec.drift.as_deref() {
-                Some("report") => DriftMode::Report,
-                Some("off") => DriftMode::Off,
-                _ => DriftMode::Correct,
+                Some("report") => Some(DriftMode::Report),
+                Some("off") => Some(DriftMode::Off),
+                Some("correct") => Some(DriftMode::Correct),
+                _ => None,
             },
             force: spec.force_conflicts.unwrap_or(true),
             request: spec.request.clone(),
@@ -171,10 +161,7 @@ impl Engine {
                 self.plan_again();
             }
         }
-        if before.drift != self.steering.drift
-            && before.generation != 0
-            && self.steering.drift == DriftMode::Correct
-        {
+        if before.drift != self.steering.drift && before.generation != 0 {
             self.plan_again();
         }
         if pins_changed {

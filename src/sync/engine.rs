@@ -68,6 +68,8 @@ pub(super) enum Message {
     Counted(super::definitions::Counted),
     /// Something about a hook that is being run.
     Hook(super::hooks::HookNews),
+    /// An object that is fought over.
+    Rival(Done),
     /// The audit's lists.
     Audited(Result<Vec<(ObjectId, crate::cluster::meta::Meta)>, ApiError>),
 }
@@ -87,6 +89,8 @@ pub(super) enum Timer {
     Discover,
     /// List everything once.
     Audit,
+    /// Fights may be settled by silence.
+    Fights,
     /// An app's time is over.
     AppTimeout(Arc<str>),
     /// Write Events that were coalesced.
@@ -130,7 +134,8 @@ pub(super) struct ActiveRun {
 pub(super) struct Steering {
     pub(super) suspend: bool,
     pub(super) pin: Option<String>,
-    pub(super) drift: super::control::DriftMode,
+    /// For every object, whatever Git says.
+    pub(super) drift: Option<crate::cloud::spec::DriftMode>,
     pub(super) force: bool,
     pub(super) request: Option<crate::cluster::crd::SyncRequest>,
     pub(super) generation: i64,
@@ -208,6 +213,8 @@ pub struct Engine {
     pub(super) notices: mpsc::Sender<Notice<health::Verdict>>,
     notices_in: mpsc::Receiver<Notice<health::Verdict>>,
     pub(super) report: Report,
+    /// What decides something about the cloud without being part of it.
+    pub(super) surroundings: super::surroundings::Surroundings,
     pub(super) ledger: Ledger,
     /// A request of the `CloudSync` that is being carried out.
     pub(super) requested: Option<crate::cluster::crd::SyncRequest>,
@@ -303,6 +310,7 @@ impl Engine {
             notices,
             notices_in,
             report,
+            surroundings: super::surroundings::Surroundings::default(),
             ledger: start.ledger,
             requested: None,
             carried_out: false,
@@ -323,6 +331,7 @@ impl Engine {
     ) -> Ended {
         let audit = self.steering.audit;
         self.after(audit, Timer::Audit);
+        self.watch_surroundings();
         let mut lost = self.leadership.clone();
         loop {
             self.pump();
@@ -348,6 +357,8 @@ impl Engine {
                     Ok(message) => self.on_message(message),
                     Err(error) => tracing::error!(%error, "a job ended in a panic; this is a defect in retune"),
                 },
+                // Before the objects' own events: what an autoscaler does follows its creation.
+                Some(notice) = self.surroundings.notices.recv() => self.on_surroundings(notice),
                 Some(notice) = self.notices_in.recv() => {
                     self.on_notice(notice);
                     // What else is there already is taken in one go.
@@ -376,6 +387,7 @@ impl Engine {
         for watch in self.watches.values() {
             watch.handle.abort();
         }
+        self.surroundings.stop();
         self.follow.order(FollowOrder::Stop);
         if self.ended == Some(Ended::LeadershipLost) {
             return;
@@ -406,6 +418,7 @@ impl Engine {
                 Timer::Flush | Timer::Pump => {}
                 Timer::Discover => self.discover(),
                 Timer::Audit => self.audit(),
+                Timer::Fights => self.sweep_fights(),
                 Timer::AppTimeout(app) => self.app_timeout(&app),
                 Timer::Events => self.write_events(),
                 Timer::Holds => self.tick_holds(),
@@ -429,6 +442,7 @@ impl Engine {
             Message::Consumed(result) => self.on_consumed(result),
             Message::Counted(counted) => self.on_counted(counted),
             Message::Hook(news) => self.on_hook_news(news),
+            Message::Rival(done) => self.on_rival(done),
             Message::Audited(result) => self.on_audited(result),
         }
     }

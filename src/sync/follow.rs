@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use crate::apply::job::Others;
 use crate::cloud::app_pins::{PinnedApp, with_pinned};
 use crate::cloud::layers::SubTree;
+use crate::cloud::spec::DriftMode;
 use crate::cloud::{
     Cache, Charts, Object, ObjectId, Options, Problem, ProblemKind, RenderedCloud, Scopes, render, scope,
     upstream_of,
@@ -22,7 +24,8 @@ use crate::cluster::discovery::Discovery;
 use crate::cluster::error::{Backoff, jitter};
 use crate::files::FileTree;
 pub use crate::ledger::RevisionInfo;
-use crate::plan::yields::{self, Yielded};
+use crate::plan::operators::{self, Contested};
+use crate::plan::yields::{self, Scalers, Yielded};
 use crate::source::charts;
 use crate::source::git::{CommitId, GitSource, GitTree, Location, RefWatch, Reference, Settings};
 use crate::source::remote::RemoteBases;
@@ -38,6 +41,8 @@ pub struct Desired {
     pub pins: BTreeMap<Arc<str>, RevisionInfo>,
     /// When it was seen at the source.
     pub seen: Instant,
+    /// As it was rendered.
+    whole: Arc<RenderedCloud>,
     by_id: HashMap<ObjectId, (u32, u32)>,
     yielded: HashMap<ObjectId, Arc<Yielded>>,
 }
@@ -45,8 +50,24 @@ pub struct Desired {
 impl Desired {
     /// Indexes a render by identity.
     #[must_use]
-    pub fn new(revision: RevisionInfo, cloud: Arc<RenderedCloud>, seen: Instant) -> Self {
-        let (cloud, yielded) = yields::split(&cloud);
+    pub fn new(revision: RevisionInfo, whole: Arc<RenderedCloud>, seen: Instant) -> Self {
+        Self::made(revision, whole, seen, &Scalers::new())
+    }
+
+    /// The same revision beside the cluster's autoscalers; `None` when that changes nothing.
+    #[must_use]
+    pub fn beside(&self, scalers: &Scalers) -> Option<Self> {
+        let mut other = Self::made(self.revision.clone(), Arc::clone(&self.whole), self.seen, scalers);
+        other.pins = self.pins.clone();
+        let same = |a: &Self, b: &Self| {
+            a.yielded.len() == b.yielded.len()
+                && a.yielded.iter().all(|(id, y)| b.yielded.get(id).is_some_and(|o| o.to == y.to))
+        };
+        (!same(self, &other)).then_some(other)
+    }
+
+    fn made(revision: RevisionInfo, whole: Arc<RenderedCloud>, seen: Instant, scalers: &Scalers) -> Self {
+        let (cloud, yielded) = yields::split(&whole, scalers);
         let mut by_id = HashMap::new();
         for (a, app) in cloud.apps.iter().enumerate() {
             for (o, object) in app.objects.iter().enumerate() {
@@ -55,13 +76,43 @@ impl Desired {
                 }
             }
         }
-        Self { revision, cloud, pins: BTreeMap::new(), seen, by_id, yielded }
+        Self { revision, cloud, pins: BTreeMap::new(), seen, whole, by_id, yielded }
     }
 
     /// What of an object is left to others.
     #[must_use]
     pub fn yielded(&self, id: &ObjectId) -> Option<&Arc<Yielded>> {
         self.yielded.get(id)
+    }
+
+    /// What of an object is others'.
+    #[must_use]
+    pub fn others(&self, id: &ObjectId) -> Others {
+        Others { yielded: self.yielded.get(id).cloned(), contested: self.contested(id).into(), former: false }
+    }
+
+    /// The fields of an object that are left to an operator once it has taken them.
+    #[must_use]
+    pub fn contested(&self, id: &ObjectId) -> Vec<Contested> {
+        let app = self.object(id).and_then(|(app, _)| self.cloud.app(app));
+        app.map(|app| operators::contested(id, &app.policy.drift)).unwrap_or_default()
+    }
+
+    /// What is left out of every object.
+    #[must_use]
+    pub fn all_yielded(&self) -> &HashMap<ObjectId, Arc<Yielded>> {
+        &self.yielded
+    }
+
+    /// What happens to an object's drift, as Git says.
+    #[must_use]
+    pub fn drift_mode(&self, id: &ObjectId) -> DriftMode {
+        let Some(app) = self.object(id).and_then(|(app, _)| self.cloud.app(app)) else {
+            return DriftMode::Correct;
+        };
+        let drift = &app.policy.drift;
+        let rule = drift.rules.iter().find(|r| r.objects.matches(id)).map(|r| r.mode);
+        rule.or(drift.mode).unwrap_or_default()
     }
 
     /// An object and its app.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::cloud::{Digest, ObjectId};
 use crate::cluster::fields::OwnSet;
+use crate::cluster::leftovers::any_former;
 use crate::cluster::meta::{Meta, Uid};
 use crate::health::{Health, Verdict as HealthVerdict};
 
@@ -52,6 +53,8 @@ pub struct Tracked {
     pub health_from: u64,
     /// The resourceVersion of the last health verdict.
     pub health_rv: u64,
+    /// Whether a tool of earlier days owns some of its fields; `None` when that is not known.
+    pub former: Option<bool>,
     /// Never deleted.
     pub keep: bool,
     /// It was deleted by retune and is waited for to be gone.
@@ -89,6 +92,7 @@ impl Tracked {
             message: None,
             health_from: 0,
             health_rv: 0,
+            former: None,
             keep: false,
             deleting: false,
             busy: false,
@@ -108,6 +112,7 @@ impl Tracked {
         self.version = version;
         self.uid = Some(meta.uid);
         self.own = meta.own;
+        self.former = Some(any_former(&meta.entries));
         self.generation = meta.generation;
         self.standing = Standing::InSync;
         self.applied_at = Some(Instant::now());

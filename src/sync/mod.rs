@@ -13,13 +13,14 @@
 //! | [`progress`] | a run under way |
 //! | [`work`], [`answers`], [`shards`] | starting requests; the server's answers; writing the inventory |
 //! | [`scan`] | what there is in the cluster before the first plan, and discovery |
+//! | `ownership`, `surroundings` | fields that are others'; autoscalers that are not in Git |
 //! | [`hooks`] | Helm hooks |
 //! | [`testing`], [`teardown`] | `retune test`; the end of a cloud |
 //! | [`holds`] | "hands off" an app or an object, until a time |
 //! | [`apps`] | how each app stands, for the status |
 //! | [`follow`] | source and render |
 //! | [`why`] | what an app waits for, for people |
-//! | [`start`], [`preview`] | starting a syncer; making a plan without one |
+//! | [`start`], [`preview`], [`survey`] | starting a syncer; making a plan, or looking at drift, without one |
 
 pub mod answers;
 pub mod apps;
@@ -33,6 +34,7 @@ pub mod hooks;
 pub mod index;
 pub mod memory;
 pub mod observe;
+mod ownership;
 pub mod preview;
 pub mod progress;
 pub mod report;
@@ -40,6 +42,8 @@ pub mod revise;
 pub mod scan;
 pub mod shards;
 pub mod start;
+mod surroundings;
+pub mod survey;
 pub mod teardown;
 pub mod testing;
 pub mod why;

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::control::DriftMode;
 use super::engine::{Engine, Timer, WatchState};
 use super::index::{Standing, Verdict, verdict};
 use super::scan::id_of;
 use crate::cloud::ObjectId;
+use crate::cloud::spec::DriftMode;
 use crate::cluster::discovery::Resource;
-use crate::cluster::fields;
 use crate::cluster::meta::Meta;
 use crate::cluster::objects::owner_value;
 use crate::cluster::watch::{self, Digest, Event, Notice, WatchSpec};
@@ -146,6 +145,7 @@ impl Engine {
             tracing::warn!(object = %id, "the cluster's state is older than the inventory: pruning is frozen until all is compared");
             self.prune_frozen = true;
         }
+        known.former = Some(crate::cluster::leftovers::any_former(&meta.entries));
         match verdict(known, meta, Instant::now()) {
             Verdict::Old => {}
             Verdict::InSync => {
@@ -164,8 +164,12 @@ impl Engine {
             Verdict::Drift => {
                 known.rv = meta.rv;
                 let recreated = known.uid.is_some_and(|uid| uid != meta.uid);
-                let reason = self.blame(id, meta, recreated);
-                self.drifted(id, reason);
+                let claims = self.claims(id, meta);
+                if !recreated && meta.own.is_some() && claims.lost.is_empty() && !claims.left.is_empty() {
+                    self.leave(id, meta, &claims.left);
+                } else {
+                    self.drifted(id, claims.blame(recreated));
+                }
             }
         }
     }
@@ -180,37 +184,10 @@ impl Engine {
         });
     }
 
-    /// Who took what, in words.
-    fn blame(&self, id: &ObjectId, meta: &Meta, recreated: bool) -> String {
-        let body = self
-            .desired
-            .as_ref()
-            .and_then(|d| d.object(id))
-            .map(|(app, object)| self.target.body(object, app));
-        let lost = body.map(|body| fields::lost(&body, &meta.entries)).unwrap_or_default();
-        if lost.is_empty() {
-            return if recreated {
-                "deleted and created again by someone".to_owned()
-            } else {
-                "retune's ownership of its fields is gone".to_owned()
-            };
-        }
-        let mut text: Vec<String> = lost.iter().take(5).map(ToString::to_string).collect();
-        if lost.len() > 5 {
-            text.push(format!("{} more fields", lost.len() - 5));
-        }
-        let prefix = if recreated { "deleted and created again; " } else { "" };
-        format!("{prefix}{}", text.join("; "))
-    }
-
     /// An object is not as applied: noted, and corrected if policy says so.
     pub(super) fn drifted(&mut self, id: &ObjectId, reason: String) {
         let mode = self.drift_mode(id);
         let Some(known) = self.index.objects.get_mut(id) else { return };
-        if mode == DriftMode::Off {
-            known.standing = Standing::InSync;
-            return;
-        }
         let news = known.standing != Standing::Drifted(reason.as_str().into());
         known.standing = Standing::Drifted(reason.as_str().into());
         self.refresh_ready(id);
@@ -219,12 +196,9 @@ impl Engine {
             self.want(id, true);
             return;
         }
-        if mode == DriftMode::Report || self.steering.suspend {
-            if news {
-                tracing::warn!(object = %id, drift = %reason, "drift (reported, not corrected)");
-                self.report.drift(id, &format!("not corrected: {reason}"));
-                self.ledger.drift(id, &reason, None);
-                self.after(std::time::Duration::from_secs(1), Timer::Status);
+        if mode != DriftMode::Correct || self.steering.suspend {
+            if news && mode != DriftMode::Off {
+                self.report_only(id, &reason);
             }
             return;
         }
@@ -232,22 +206,22 @@ impl Engine {
         self.want(id, true);
     }
 
-    fn drift_mode(&self, id: &ObjectId) -> DriftMode {
-        if self.held(id).is_some() {
-            return DriftMode::Report;
-        }
-        if self.steering.drift != DriftMode::Correct {
-            return self.steering.drift;
-        }
-        let app = self
-            .desired
-            .as_ref()
-            .and_then(|d| d.object(id))
-            .and_then(|(app, _)| self.desired.as_ref().and_then(|d| d.cloud.app(app)));
-        match app.map(|a| a.policy.drift.mode) {
-            Some(crate::cloud::spec::DriftMode::Report) => DriftMode::Report,
-            _ => DriftMode::Correct,
-        }
+    fn report_only(&mut self, id: &ObjectId, reason: &str) {
+        tracing::warn!(object = %id, drift = %reason, "drift (reported, not corrected)");
+        self.report.drift(id, &format!("not corrected: {reason}"));
+        self.report.reported += 1;
+        self.ledger.drift(id, reason, None);
+        self.after(std::time::Duration::from_secs(1), Timer::Status);
+    }
+
+    /// What happens to an object's drift: a hold leaves it, else as policy says.
+    pub(super) fn drift_mode(&self, id: &ObjectId) -> DriftMode {
+        if self.held(id).is_some() { DriftMode::Report } else { self.drift_policy(id) }
+    }
+
+    /// What policy says of an object's drift: the `CloudSync` if it says anything, else Git.
+    pub(super) fn drift_policy(&self, id: &ObjectId) -> DriftMode {
+        self.steering.drift.or_else(|| self.desired.as_ref().map(|d| d.drift_mode(id))).unwrap_or_default()
     }
 
     pub(super) fn on_gone(&mut self, id: &ObjectId, meta: Box<Meta>) {
@@ -286,7 +260,7 @@ impl Engine {
         let lost_label = last.cloud.as_deref() != Some(&*self.name) && !last.deleting;
         known.standing = Standing::Absent;
         self.refresh_ready(id);
-        let reason = if lost_label { self.blame(id, last, false) } else { "deleted".to_owned() };
+        let reason = if lost_label { self.claims(id, last).blame(false) } else { "deleted".to_owned() };
         self.missing(id, reason);
     }
 
@@ -297,10 +271,9 @@ impl Engine {
             return;
         }
         if mode != DriftMode::Correct || self.steering.suspend {
-            tracing::warn!(object = %id, drift = %reason, "drift (reported, not corrected)");
-            self.report.drift(id, &format!("not corrected: {reason}"));
-            self.ledger.drift(id, &reason, None);
-            self.after(std::time::Duration::from_secs(1), Timer::Status);
+            if mode != DriftMode::Off {
+                self.report_only(id, &reason);
+            }
             return;
         }
         self.report.drift_seen(id, reason, Instant::now());
@@ -398,7 +371,8 @@ impl Engine {
             }
         }
         self.retries.remove(id);
-        self.fights.settle(id);
+        self.settle_fight(id);
+        self.report.forget(id);
         if let Some(active) = &mut self.active {
             active.run.applied(id);
         }

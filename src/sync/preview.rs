@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::follow::{Desired, FollowOptions, render_once};
 use super::index::{Index, Verdict, verdict};
 use super::memory::Memory;
+use super::ownership::Claims;
 use super::scan::{id_of, scan};
 use crate::apply::job::Target;
 use crate::cloud::ObjectId;
@@ -15,7 +16,7 @@ use crate::cluster::crd::CloudSync;
 use crate::cluster::discovery::Discovery;
 use crate::cluster::error::ApiError;
 use crate::cluster::meta::Meta;
-use crate::cluster::{LABEL_CLOUD, fields, state, watch};
+use crate::cluster::{LABEL_CLOUD, state, watch};
 use crate::plan::{self, Facts, Live, Plan, Remembered};
 
 /// A plan and what it was made from.
@@ -39,22 +40,30 @@ pub enum PreviewError {
     Source(String),
 }
 
-/// Makes the plan that a syncer would make now.
-///
-/// # Errors
-/// See [`PreviewError`].
-pub async fn preview(
+/// What there is: the revision, what the inventory remembers, the metadata of what is in the cluster.
+pub(super) struct Seen {
+    pub(super) desired: Desired,
+    pub(super) target: Target,
+    pub(super) index: Index,
+    pub(super) memory: Memory,
+    pub(super) metas: HashMap<ObjectId, Meta>,
+}
+
+/// Looks at the source, the inventory and the metadata of every object in it.
+pub(super) async fn look(
     client: Client,
     cloud: &str,
     cloudsync: Option<&CloudSync>,
     options: FollowOptions,
-) -> Result<Preview, PreviewError> {
+) -> Result<Seen, PreviewError> {
     let discovery = Arc::new(Discovery::fetch(&client).await?);
     let served = Arc::clone(&discovery);
     let desired = tokio::task::spawn_blocking(move || render_once(options, served))
         .await
         .map_err(|e| PreviewError::Source(e.to_string()))?
         .map_err(PreviewError::Source)?;
+    let scalers = super::surroundings::scalers(&client, &discovery).await?;
+    let desired = desired.beside(&scalers).unwrap_or(desired);
     let inventory = match cloudsync {
         Some(_) => state::list_inventory(&client, cloud).await?,
         None => Vec::new(),
@@ -68,30 +77,58 @@ pub async fn preview(
         cloud: cloud.into(),
         cloud_id: cloud_id.as_str().into(),
     };
-    let mut existing = Vec::new();
-    if memory.apps.is_empty() {
-        existing = scan(&client, &discovery, cloud, &cloud_id, Some(&desired)).await?.existing;
-    }
     let kinds: BTreeSet<_> =
         index.objects.keys().map(|id| (Arc::clone(&id.group), Arc::clone(&id.kind))).collect();
     let selector = format!("{LABEL_CLOUD}={cloud}");
-    let mut seen: HashMap<ObjectId, Meta> = HashMap::new();
+    let mut metas: HashMap<ObjectId, Meta> = HashMap::new();
     for (group, kind) in kinds {
         let Some(resource) = discovery.preferred(&group, &kind) else { continue };
         for meta in watch::list_meta(&client, resource, &selector).await? {
-            seen.insert(id_of(resource, &meta), meta);
+            metas.insert(id_of(resource, &meta), meta);
         }
     }
+    Ok(Seen { desired, target, index, memory, metas })
+}
+
+/// Makes the plan that a syncer would make now.
+///
+/// # Errors
+/// See [`PreviewError`].
+pub async fn preview(
+    client: Client,
+    cloud: &str,
+    cloudsync: Option<&CloudSync>,
+    options: FollowOptions,
+) -> Result<Preview, PreviewError> {
+    let Seen { desired, target, index, memory, metas } = look(client, cloud, cloudsync, options).await?;
+    let mut existing = Vec::new();
+    if memory.apps.is_empty() {
+        let (client, discovery) = (&target.client, &target.discovery);
+        existing = scan(client, discovery, cloud, &target.cloud_id, Some(&desired)).await?.existing;
+    }
+    let suspended = cloudsync.is_some_and(|c| c.spec.drift.as_deref().is_some_and(|d| d != "correct"));
     let objects = index
         .objects
         .iter()
         .map(|(id, known)| {
-            let live = match seen.get(id) {
-                None => Live::Absent,
+            let corrected = desired.object(id).is_none()
+                || !suspended && desired.drift_mode(id) == crate::cloud::spec::DriftMode::Correct;
+            let live = match metas.get(id) {
+                None if corrected => Live::Absent,
+                // Told by `retune drift`, not corrected.
+                None => Live::InSync,
                 Some(meta) => match verdict(known, meta, Instant::now()) {
-                    Verdict::Drift => Live::Drifted(blame(&target, &desired, id, meta)),
-                    // One cannot tell from here without a GET; the syncer looks.
-                    Verdict::Look | Verdict::InSync | Verdict::Old => Live::InSync,
+                    Verdict::Drift if corrected => {
+                        let claims = Claims::of(&target, &desired, id, &meta.entries);
+                        let recreated = known.uid.is_some_and(|uid| uid != meta.uid);
+                        if !recreated && claims.lost.is_empty() && !claims.left.is_empty() {
+                            Live::InSync
+                        } else {
+                            Live::Drifted(claims.blame(recreated))
+                        }
+                    }
+                    // One cannot tell a look from here without a GET; the syncer looks.
+                    _ => Live::InSync,
                 },
             };
             let remembered = Remembered {
@@ -105,16 +142,7 @@ pub async fn preview(
         })
         .collect();
     let apps = memory.apps.iter().map(|(app, r)| (Arc::clone(app), r.facts())).collect();
-    let holds = cloudsync.map(|c| super::holds::declared(&c.spec.holds, &seen)).unwrap_or_default();
+    let holds = cloudsync.map(|c| super::holds::declared(&c.spec.holds, &metas)).unwrap_or_default();
     let facts = Facts { objects, apps, existing, holds, ..Facts::default() };
     Ok(Preview { plan: plan::make(&desired.cloud, &facts), desired, target })
-}
-
-fn blame(target: &Target, desired: &Desired, id: &ObjectId, meta: &Meta) -> String {
-    let body = desired.object(id).map(|(app, object)| target.body(object, app));
-    let lost = body.map(|body| fields::lost(&body, &meta.entries)).unwrap_or_default();
-    if lost.is_empty() {
-        return "changed by someone".to_owned();
-    }
-    lost.iter().take(5).map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

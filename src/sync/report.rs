@@ -1,6 +1,6 @@
 //! What the engine tells: the `CloudSync`'s status, Events, and the drift it has under way.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,8 +8,10 @@ use super::engine::{ActiveRun, Engine, Message, Timer};
 use super::follow::RevisionInfo;
 use super::index::Standing;
 use crate::cloud::ObjectId;
+use crate::cloud::spec::DriftMode;
 use crate::cluster::crd::{
-    CloudSyncStatus, Condition, DriftStatus, NoteStatus, OrphanStatus, PinnedStatus, WithheldStatus,
+    CloudSyncStatus, Condition, DriftStatus, DriftedStatus, FightStatus, NoteStatus, OrphanStatus,
+    PinnedStatus, WithheldStatus, YieldedStatus,
 };
 use crate::cluster::error::ApiError;
 use crate::cluster::events::{self, EventNote};
@@ -35,11 +37,16 @@ pub(super) struct Report {
     drifting: HashMap<ObjectId, (String, Instant)>,
     recent: VecDeque<DriftStatus>,
     timed_out: BTreeSet<Arc<str>>,
-    fights: BTreeSet<String>,
+    /// By object: who changes what, whose it is, since when.
+    fights: BTreeMap<ObjectId, (String, String, String)>,
+    left: BTreeMap<ObjectId, Vec<(String, String)>>,
+    overridden: BTreeMap<ObjectId, Vec<String>>,
     withheld: bool,
     /// Corrections since the start.
     pub(super) corrections: u64,
     pub(super) corrected_since_event: u64,
+    /// Drift reported and not corrected.
+    pub(super) reported: u64,
     /// Drift that only the audit found: must stay 0.
     pub(super) audit_missed: u64,
     events: Vec<EventNote>,
@@ -57,7 +64,10 @@ impl Report {
             drifting: HashMap::new(),
             recent: status.drift.iter().cloned().collect(),
             timed_out: BTreeSet::new(),
-            fights: BTreeSet::new(),
+            fights: BTreeMap::new(),
+            left: BTreeMap::new(),
+            overridden: BTreeMap::new(),
+            reported: status.reported,
             withheld: status.withheld.is_some(),
             corrections: status.corrections,
             corrected_since_event: 0,
@@ -89,18 +99,65 @@ impl Report {
         }
     }
 
-    pub(super) fn fighting(&mut self, id: &ObjectId, standing: &Standing) {
-        let why = match standing {
-            Standing::Drifted(why) => why.to_string(),
-            Standing::Absent => "deleted".to_owned(),
-            _ => String::new(),
-        };
-        let line = format!("{id}: {why}");
-        if self.fights.insert(line.clone()) {
-            tracing::warn!(object = %id, rival = %why, "the same object is changed again and again: corrections back off; settle it in Git, or by spec.drift.ignore of its app");
-            self.events.push(EventNote { warning: true, reason: "Fight", note: line });
-        }
+    /// Notes a fight; whether it is news.
+    pub(super) fn fighting(&mut self, id: &ObjectId, why: &str) -> bool {
         self.due = true;
+        if let Some((what, ..)) = self.fights.get_mut(id) {
+            why.clone_into(what);
+            return false;
+        }
+        tracing::warn!(object = %id, rival = %why, "the same object is changed again and again: corrections back off; settle it in Git, or by spec.drift.ignore of its app");
+        self.events.push(EventNote { warning: true, reason: "Fight", note: format!("{id}: {why}") });
+        self.fights.insert(id.clone(), (why.to_owned(), String::new(), time::now()));
+        true
+    }
+
+    /// Names the rival of a fight.
+    pub(super) fn rival(&mut self, id: &ObjectId, who: &str) {
+        if let Some((_, rival, _)) = self.fights.get_mut(id) {
+            tracing::warn!(object = %id, rival = %who, "the rival is another retune: let one of them leave the object");
+            who.clone_into(rival);
+            self.due = true;
+        }
+    }
+
+    /// A fight is over.
+    pub(super) fn settled(&mut self, id: &ObjectId, why: &str) {
+        if self.fights.remove(id).is_some() {
+            tracing::info!(object = %id, "the fight is settled: {why}");
+            self.events.push(EventNote {
+                warning: false,
+                reason: "FightSettled",
+                note: format!("{id}: {why}"),
+            });
+            self.due = true;
+        }
+    }
+
+    /// What operators have of an object.
+    pub(super) fn left(&mut self, id: &ObjectId, fields: Vec<(String, String)>) {
+        let changed = if fields.is_empty() {
+            self.left.remove(id).is_some()
+        } else {
+            self.left.insert(id.clone(), fields.clone()) != Some(fields)
+        };
+        self.due |= changed;
+    }
+
+    /// What admission wrote over the applied values.
+    pub(super) fn overridden(&mut self, id: &ObjectId, fields: Vec<String>) {
+        if fields.is_empty() {
+            self.overridden.remove(id);
+        } else if self.overridden.insert(id.clone(), fields.clone()).as_ref() != Some(&fields) {
+            tracing::warn!(object = %id, fields = %fields.join(", "), "admission keeps other values than Git's; not fought for");
+            self.due = true;
+        }
+    }
+
+    /// An object is managed no more.
+    pub(super) fn forget(&mut self, id: &ObjectId) {
+        self.left.remove(id);
+        self.overridden.remove(id);
     }
 
     pub(super) fn timed_out(&mut self, app: &Arc<str>) {
@@ -227,6 +284,7 @@ impl Engine {
         let generation = self.steering.generation;
         status.observed_generation = generation;
         status.corrections = self.report.corrections;
+        self.status_of_ownership(&mut status);
         status.drift = self.report.recent.iter().cloned().collect();
         status.objects = u32::try_from(self.index.objects.len()).unwrap_or(u32::MAX);
         (status.hooks, status.deleting, status.orphans) = self.make_notes();
@@ -259,6 +317,11 @@ impl Engine {
         let held = status.holds.iter().any(|h| !h.pending.is_empty());
         let synced =
             applied && failed.is_empty() && !held && !self.report.withheld && self.report.source.is_ok();
+        // A run may end while an app that was ready before is on its way again: readiness comes after it.
+        if ready && synced && self.active.is_none() {
+            self.report.status.ready_revision.clone_from(&status.revision);
+            status.ready_revision.clone_from(&status.revision);
+        }
         let (reason, message) = if let Err(error) = &self.report.source {
             ("RenderFailed", format!("{} stays enforced: {error}", short(&status.revision)))
         } else if self.steering.suspend {
@@ -304,15 +367,12 @@ impl Engine {
             let held = report.condition("Held", true, "HandsOff", lines.join("; "), generation);
             status.conditions.push(held);
         }
-        if !report.fights.is_empty() && self.fights.ongoing(Instant::now()).next().is_some() {
-            let lines: Vec<_> = report.fights.iter().take(5).cloned().collect();
-            status.conditions.push(report.condition(
-                "Fighting",
-                true,
-                "FieldTakenAgain",
-                lines.join("; "),
-                generation,
-            ));
+        if !status.fights.is_empty() {
+            let lines: Vec<_> =
+                status.fights.iter().take(5).map(|f| format!("{}: {}", f.object, f.rival)).collect();
+            let fighting =
+                report.condition("Fighting", true, "FieldTakenAgain", lines.join("; "), generation);
+            status.conditions.push(fighting);
         }
         status
     }
@@ -361,6 +421,59 @@ impl Engine {
                 }
             })
             .collect()
+    }
+
+    /// What is drifted and stays so, what is others', what is fought over.
+    fn status_of_ownership(&self, status: &mut CloudSyncStatus) {
+        let report = &self.report;
+        status.reported = report.reported;
+        let mut drifted: Vec<DriftedStatus> = Vec::new();
+        for (id, known) in &self.index.objects {
+            let message = match &known.standing {
+                Standing::Drifted(why) => why.to_string(),
+                Standing::Absent => "deleted".to_owned(),
+                Standing::InSync | Standing::Unknown => continue,
+            };
+            let why = match self.drift_policy(id) {
+                DriftMode::Off => continue,
+                DriftMode::Report => "report",
+                DriftMode::Correct if self.steering.suspend => "suspended",
+                DriftMode::Correct if report.fights.contains_key(id) => "fight",
+                DriftMode::Correct => continue,
+            };
+            drifted.push(DriftedStatus {
+                object: id.to_string(),
+                app: known.app.to_string(),
+                why: why.to_owned(),
+                message,
+            });
+        }
+        drifted.sort_by(|a, b| a.object.cmp(&b.object));
+        status.drifted_objects = u32::try_from(drifted.len()).unwrap_or(u32::MAX);
+        drifted.truncate(LISTED);
+        status.drifted = drifted;
+        let mut yielded: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let fixed = self.desired.iter().flat_map(|d| d.all_yielded()).map(|(id, y)| (id, &y.to));
+        for (id, fields) in fixed.chain(&report.left) {
+            let lines = fields.iter().map(|(path, to)| format!("{path}: {to}"));
+            yielded.entry(id.to_string()).or_default().extend(lines);
+        }
+        let listed = |(object, fields)| YieldedStatus { object, fields };
+        status.yielded = yielded.into_iter().take(LISTED).map(listed).collect();
+        let overridden = report.overridden.iter().map(|(id, fields)| (id.to_string(), fields.clone()));
+        status.overridden = overridden.take(LISTED).map(listed).collect();
+        let now = Instant::now();
+        let fight = |(id, (what, rival, since)): (&ObjectId, &(String, String, String))| {
+            let ongoing = self.fights.ongoing(id, now)?;
+            let rival = if rival.is_empty() { what.clone() } else { format!("{rival}: {what}") };
+            Some(FightStatus {
+                object: id.to_string(),
+                rival,
+                corrections: ongoing.corrections,
+                since: since.clone(),
+            })
+        };
+        status.fights = report.fights.iter().filter_map(fight).take(LISTED).collect();
     }
 
     /// Writes the status if it differs from what was written: at once at the end of a sync, else at most once a second.

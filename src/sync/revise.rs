@@ -8,6 +8,7 @@ use super::engine::{ActiveRun, Ended, Engine, Timer};
 use super::follow::{Desired, News};
 use super::index::Standing;
 use crate::apply::run::Run;
+use crate::cloud::spec::DriftMode;
 use crate::cluster::error::ApiError;
 use crate::plan::{self, Facts, Live, Plan, Remembered, Verb};
 
@@ -20,6 +21,7 @@ impl Engine {
         match news {
             News::Desired(desired) => {
                 self.report.source_ok(&desired.revision.id);
+                let desired = self.beside_scalers(desired);
                 if self
                     .desired
                     .as_ref()
@@ -76,7 +78,7 @@ impl Engine {
     /// Makes the plan anew from what is really there, and starts it. Unstarted work of the plan before is dropped; writes
     /// in flight finish and are taken in.
     pub(super) fn plan_again(&mut self) {
-        let Some(desired) = self.desired.clone() else { return };
+        let Some(desired) = self.desired.clone().filter(|_| self.surroundings_known()) else { return };
         if self.memory.apps.is_empty() && !self.scanned {
             self.scan(&desired);
             return;
@@ -137,11 +139,13 @@ impl Engine {
     }
 
     pub(super) fn facts(&self) -> Facts {
+        let is_desired = |id| self.desired.as_ref().is_some_and(|d| d.object(id).is_some());
         let objects = self
             .index
             .objects
             .iter()
             .map(|(id, k)| {
+                let corrected = || self.drift_policy(id) == DriftMode::Correct;
                 let live = match &k.standing {
                     _ if k.deleting => Live::Deleting,
                     // Noted ahead of its turn, which never came, and no watch has seen it.
@@ -150,6 +154,8 @@ impl Engine {
                         let unseen = watch.is_some_and(|w| w.synced && w.round != k.round);
                         if unseen { Live::Absent } else { Live::Unknown }
                     }
+                    // Told, not corrected: a change in Git is applied all the same.
+                    Standing::Drifted(_) | Standing::Absent if is_desired(id) && !corrected() => Live::InSync,
                     Standing::Unknown => Live::Unknown,
                     Standing::InSync => Live::InSync,
                     Standing::Absent => Live::Absent,

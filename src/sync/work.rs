@@ -7,6 +7,7 @@ use super::engine::{Engine, Message, SLOTS, Timer};
 use super::fight::Decision;
 use super::index::Standing;
 use crate::apply::job::Done;
+use crate::apply::job::Others;
 use crate::cloud::ObjectId;
 use crate::plan::Verb;
 
@@ -84,7 +85,7 @@ impl Engine {
             return;
         }
         let Some(known) = self.index.objects.get_mut(id) else { return };
-        let Some((app, object)) = self.desired.as_ref().and_then(|d| d.object(id)) else { return };
+        let Some((_, object)) = self.desired.as_ref().and_then(|d| d.object(id)) else { return };
         let in_run = self.active.as_ref().is_some_and(|a| a.run.is_outstanding(id));
         let changed = known.digest != Some(object.digest);
         if changed && !in_run {
@@ -97,21 +98,27 @@ impl Engine {
             return;
         }
         if correction && !in_run {
-            if let Decision::Wait { until } = self.fights.ask(id, Instant::now()) {
-                self.report.fighting(id, &known.standing);
-                self.timers.push(std::cmp::Reverse((until, Timer::Retry(id.clone()))));
+            if let Decision::Wait { until, first } = self.fights.ask(id, Instant::now()) {
+                if first {
+                    self.fighting(id, until);
+                }
                 return;
             }
-        } else if changed {
-            self.fights.settle(id);
         }
+        if changed && self.fights.settle(id) {
+            self.report.settled(id, "Git says otherwise now");
+        }
+        let Some(known) = self.index.objects.get_mut(id) else { return };
+        let Some((app, object)) = self.desired.as_ref().and_then(|d| d.object(id)) else { return };
         known.busy = true;
+        let former = changed && known.digest.is_some() && known.former.unwrap_or(true);
         let policy_forces =
             self.desired.as_ref().and_then(|d| d.cloud.app(app)).is_none_or(|a| a.policy.force_conflicts);
         let force = self.steering.force && policy_forces;
-        let yielded = self.desired.as_ref().and_then(|d| d.yielded(id)).cloned();
+        let others = self.desired.as_ref().map(|d| d.others(id)).unwrap_or_default();
+        let others = Others { former, ..others };
         let job =
-            self.target.clone().apply(object.clone(), Arc::clone(app), correction && force, force, yielded);
+            self.target.clone().apply(object.clone(), Arc::clone(app), correction && force, force, others);
         self.in_flight += 1;
         if let Some(active) = &mut self.active {
             active.writes += 1;

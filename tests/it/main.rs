@@ -28,6 +28,8 @@ mod leader;
 #[cfg(feature = "syncer")]
 mod order;
 #[cfg(feature = "syncer")]
+mod ownership;
+#[cfg(feature = "syncer")]
 mod promises;
 mod purity;
 #[cfg(feature = "syncer")]
