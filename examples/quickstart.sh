@@ -40,11 +40,12 @@ since() { local ms=$(($(now) - $1)); if [ $ms -lt 1000 ]; then echo "$ms ms"; el
 
 home=$(mktemp -d "${TMPDIR:-/tmp}/retune-quickstart.XXXXXX")
 plane=$home/controlplane repo=$home/cloud
-retune_pid="" watch_pid="" keep=no
+retune_pid="" watch_pid="" players_pid="" keep=no
 finish() {
   status=$?
   trap - EXIT INT TERM
   [ -z "$watch_pid" ] || kill "$watch_pid" 2>/dev/null || true
+  [ -z "$players_pid" ] || kill "$players_pid" 2>/dev/null || true
   if [ -n "$retune_pid" ]; then
     kill -TERM "$retune_pid" 2>/dev/null || true
     wait "$retune_pid" 2>/dev/null || true
@@ -69,6 +70,8 @@ else
 fi
 [ -x "$retune" ] || fail "there is no retune at $retune"
 good "$("$retune" --version)"
+(cd "$root" && cargo build --locked --quiet --example operators) || fail "the players of the operators did not build"
+players=${CARGO_TARGET_DIR:-$root/target}/debug/examples/operators
 
 if [ -n "${RETUNE_TEST_KUBECONFIG:-}" ]; then
   tools=$("$root/tests/controlplane/build")
@@ -80,6 +83,10 @@ else
   export KUBECONFIG=$plane/users/admin.kubeconfig PATH=$plane/bin:$PATH KUBECACHEDIR=$plane/cache
 fi
 good "Kubernetes $(kubectl version -o json | sed -n '/"serverVersion"/,$ s/.*"gitVersion": "\(.*\)".*/\1/p') with $(kubectl get nodes --no-headers | wc -l) nodes"
+
+# No operator runs here: this answers for MariaDB's, RabbitMQ's, cert-manager's, as kwok answers for the kubelet.
+"$players" 2>"$home/operators.log" &
+players_pid=$!
 
 step "2. A cloud in a Git repository"
 git_() { git -C "$repo" -c user.name="${1}" -c user.email="${1,,}@example.com" -c commit.gpgsign=false -c gc.auto=0 "${@:2}"; }
