@@ -1,6 +1,6 @@
 //! Why a pod did not do its work: the last lines of its log and its events. For failed hooks and `retune why`.
 //!
-//! What is read here may hold secrets; callers mask it ([`crate::plan::display::mask_text`]) before it leaves the process.
+//! What is read here may hold secrets; callers mask it ([`crate::plan::mask`]) before it leaves the process.
 
 use std::time::Duration;
 
@@ -78,9 +78,7 @@ pub async fn of_workload(client: &Client, id: &ObjectId) -> Told {
             }
         }
     }
-    if let Ok(events) = events_of(client, namespace, &id.name).await {
-        told.events.extend(events.into_iter().rev().take(EVENTS).rev());
-    }
+    told.events.extend(warnings_of(client, namespace, &id.name).await);
     told
 }
 
@@ -88,16 +86,14 @@ pub async fn of_workload(client: &Client, id: &ObjectId) -> Told {
 pub async fn of_pod(client: &Client, namespace: &str, pod: &Value, told: &mut Told) {
     told.pod = pod["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     told.container = troubled(pod);
-    match log(client, namespace, &told.pod, &told.container).await {
+    match log(client, namespace, &told.pod, &told.container, false).await {
         Ok(lines) if lines.is_empty() => told.no_log = Some(format!("pod {} wrote nothing", told.pod)),
         Ok(lines) => told.lines = lines,
         Err(error) => {
             told.no_log = Some(format!("the log of pod {} could not be read: {}", told.pod, error.message))
         }
     }
-    if let Ok(events) = events_of(client, namespace, &told.pod).await {
-        told.events.extend(events.into_iter().rev().take(EVENTS).rev());
-    }
+    told.events.extend(warnings_of(client, namespace, &told.pod).await);
 }
 
 /// The container that failed, or waits, or else the first one; init containers come first.
@@ -115,7 +111,7 @@ pub fn troubled(pod: &Value) -> String {
     named.unwrap_or_default().to_owned()
 }
 
-/// The last lines of one container's log.
+/// The last lines of one container's log; with `previous`, of the run before this one.
 ///
 /// # Errors
 /// As [`Client::request`]; a kubelet that does not answer within seconds is an error.
@@ -124,11 +120,13 @@ pub async fn log(
     namespace: &str,
     pod: &str,
     container: &str,
+    previous: bool,
 ) -> Result<Vec<String>, ApiError> {
     let path = format!(
-        "/api/v1/namespaces/{namespace}/pods/{}/log?container={}&tailLines={LINES}&limitBytes={BYTES}",
+        "/api/v1/namespaces/{namespace}/pods/{}/log?container={}&tailLines={LINES}&limitBytes={BYTES}{}",
         escape(pod),
-        escape(container)
+        escape(container),
+        if previous { "&previous=true" } else { "" }
     );
     let mut call = Call::get(&path);
     call.accept = "*/*";
@@ -139,17 +137,30 @@ pub async fn log(
     Ok(text.lines().map(|l| l.chars().take(500).collect()).collect())
 }
 
-async fn ask(client: &Client, path: &str) -> Result<Value, ApiError> {
+/// A GET that gives up after seconds.
+pub(crate) async fn ask(client: &Client, path: &str) -> Result<Value, ApiError> {
     tokio::time::timeout(PATIENCE, client.get::<Value>(path))
         .await
         .unwrap_or_else(|_| Err(ApiError::unreadable(path, "no answer within 5 seconds")))
 }
 
-async fn events(client: &Client, namespace: &str, name: &str) -> Result<Vec<Value>, ApiError> {
-    let selector = escape(&format!("involvedObject.name={name}"));
+/// The Events about an object, oldest first; `field` is `name` or `uid`.
+///
+/// # Errors
+/// As [`Client::request`].
+pub(crate) async fn events(
+    client: &Client,
+    namespace: &str,
+    field: &str,
+    is: &str,
+) -> Result<Vec<Value>, ApiError> {
+    let namespace = if namespace.is_empty() { "default" } else { namespace };
+    let selector = escape(&format!("involvedObject.{field}={is}"));
     let path = format!("/api/v1/namespaces/{namespace}/events?fieldSelector={selector}&limit=200");
-    let list = ask(client, &path).await?;
-    Ok(list["items"].as_array().cloned().unwrap_or_default())
+    let mut list = ask(client, &path).await?;
+    let mut items = list["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
+    items.sort_by_key(seen_at);
+    Ok(items)
 }
 
 fn seen_at(event: &Value) -> i64 {
@@ -157,14 +168,19 @@ fn seen_at(event: &Value) -> i64 {
     times.iter().filter_map(|t| epoch_seconds(t.as_str()?)).max().unwrap_or(0)
 }
 
-async fn events_of(client: &Client, namespace: &str, name: &str) -> Result<Vec<String>, ApiError> {
-    let mut events = events(client, namespace, name).await?;
-    events.sort_by_key(seen_at);
-    let line = |e: &Value| {
-        let text = |f: &str| e[f].as_str().unwrap_or_default().chars().take(300).collect::<String>();
-        format!("{}: {}", text("reason"), text("message"))
-    };
-    Ok(events.iter().filter(|e| e["type"] == "Warning").map(line).collect())
+/// An Event as a line: `FailedScheduling: 0/3 nodes are available`, with how often it was seen.
+pub(crate) fn event_line(event: &Value) -> String {
+    let text = |field: &str| event[field].as_str().unwrap_or_default();
+    let count = event["count"].as_u64().filter(|n| *n > 1).map(|n| format!(" ({n}x)")).unwrap_or_default();
+    let message: String = text("message").chars().take(300).collect();
+    format!("{}{count}: {}", text("reason"), message.trim())
+}
+
+/// The last warnings; none if they may not be read, because the log says more.
+async fn warnings_of(client: &Client, namespace: &str, name: &str) -> Vec<String> {
+    let mut events = events(client, namespace, "name", name).await.unwrap_or_default();
+    events.retain(|e| e["type"] == "Warning");
+    events.iter().skip(events.len().saturating_sub(EVENTS)).map(event_line).collect()
 }
 
 /// Whether the server has Events about an object since a time: evidence that it existed.
@@ -172,7 +188,7 @@ async fn events_of(client: &Client, namespace: &str, name: &str) -> Result<Vec<S
 /// # Errors
 /// As [`Client::request`].
 pub async fn has_events_since(client: &Client, id: &ObjectId, seconds: i64) -> Result<bool, ApiError> {
-    let events = events(client, id.namespace.as_deref().unwrap_or("default"), &id.name).await?;
+    let events = events(client, id.namespace.as_deref().unwrap_or_default(), "name", &id.name).await?;
     Ok(events.iter().any(|e| e["involvedObject"]["kind"] == *id.kind && seen_at(e) >= seconds))
 }
 

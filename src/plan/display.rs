@@ -68,70 +68,6 @@ pub fn shown(id: &ObjectId, object: &Value) -> Shown {
     Shown(yaml(&object))
 }
 
-/// What stands for a secret in a text.
-const MASKED: &str = "<masked>";
-
-/// A text (a log line, an error) without what may be secret: known values, credentials in URLs, and what follows words
-/// such as `password` or `token`.
-#[must_use]
-pub fn mask_text(text: &str, secrets: &[String]) -> String {
-    let mut out = text.to_owned();
-    let mut known: Vec<&str> = secrets
-        .iter()
-        .flat_map(|s| std::iter::once(s.as_str()).chain(s.lines()))
-        .map(str::trim)
-        .filter(|s| s.len() >= 4)
-        .collect();
-    // A longer value first: a shorter one may be part of it.
-    known.sort_by_key(|s| std::cmp::Reverse(s.len()));
-    for secret in known {
-        out = out.replace(secret, MASKED);
-    }
-    mask_urls(&mask_words(&out))
-}
-
-/// `password=x`, `"token": "x"`, `--secret-key x`.
-fn mask_words(text: &str) -> String {
-    const WORDS: [&str; 7] = ["password", "passwd", "passphrase", "secret", "token", "api_key", "apikey"];
-    let mut out = Vec::new();
-    let mut hide = false;
-    for word in text.split(' ') {
-        let lower = word.to_ascii_lowercase();
-        let named = WORDS.iter().any(|w| lower.contains(w));
-        let cut = word.find(['=', ':']).filter(|n| word.len() > n + 1 && !word[*n..].starts_with("://"));
-        if hide && !word.is_empty() {
-            out.push(MASKED.to_owned());
-            hide = named && word.ends_with([':', '=']);
-        } else if let Some(n) = cut.filter(|_| named) {
-            out.push(format!("{}{MASKED}", &word[..=n]));
-        } else {
-            hide = named && (word.ends_with([':', '=']) || word.starts_with("--"));
-            out.push(word.to_owned());
-        }
-    }
-    out.join(" ")
-}
-
-/// `mysql://user:password@host`
-fn mask_urls(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find("://") {
-        let (before, after) = rest.split_at(start + 3);
-        out.push_str(before);
-        let end = after.find(|c: char| c.is_whitespace() || "/\"'|,;".contains(c)).unwrap_or(after.len());
-        match after[..end].rfind('@') {
-            Some(at) => {
-                out.push_str(MASKED);
-                rest = &after[at..];
-            }
-            None => rest = after,
-        }
-    }
-    out.push_str(rest);
-    out
-}
-
 /// Replaces every value of a Secret by its length and a short digest, so that a change shows and the value does not.
 /// The digest is of the value together with the object's place, so equal values of two Secrets do not look equal.
 fn mask_secret(object: &mut Value) {
@@ -277,23 +213,6 @@ pub fn listing(plan: &Plan) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn a_text_is_shown_without_passwords_known_or_guessed() {
-        let known = ["s3cret-value".to_owned(), "abc".to_owned()];
-        let shown = mask_text(
-            "connect mysql://nova:hunter2@db/nova as s3cret-value abc password=x token: y ok",
-            &known,
-        );
-        assert_eq!(
-            shown,
-            "connect mysql://<masked>@db/nova as <masked> abc password=<masked> token: <masked> ok"
-        );
-        assert_eq!(
-            mask_text("nothing to hide: http://example.org/x", &[]),
-            "nothing to hide: http://example.org/x"
-        );
-    }
 
     #[test]
     fn a_secret_is_masked_and_a_change_still_shows() {

@@ -10,11 +10,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::AppMemory;
 pub use super::operation::Operation;
 use super::operation::step;
+pub use super::references::Reference;
+use super::references::references;
 use crate::cloud::spec::{OnRollback, Rerun};
 use crate::cloud::{Digest, Hook, HookEvent, Object, ObjectId, RenderedApp, RenderedCloud};
 
@@ -64,15 +65,6 @@ pub struct DueHook {
     /// It failed in this very operation, and why: it waits for a newer revision or `retune sync`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
-}
-
-/// A ConfigMap or Secret that a hook's pods refer to.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Reference {
-    /// `ConfigMap` or `Secret`.
-    pub kind: &'static str,
-    /// Its name, in the hook's namespace.
-    pub name: String,
 }
 
 impl DueHook {
@@ -243,20 +235,17 @@ fn referable<'a>(app: &'a RenderedApp, cloud: &'a RenderedCloud) -> Referable<'a
 
 /// The digest of a hook's text and of what it refers to in Git, and what it refers to beyond that.
 fn digest(object: &Object, referable: &Referable<'_>) -> (String, Vec<Reference>) {
-    let mut names = Vec::new();
     // Only pods read ConfigMaps and Secrets; other kinds' fields of the same name mean something else.
-    if object.id.is("", "Pod") || object.id.is("batch", "Job") {
-        references(&object.json(), "", &mut names, 0);
-    }
-    names.sort();
-    names.dedup();
+    let pods = object.id.is("", "Pod") || object.id.is("batch", "Job");
+    let found = if pods { references_of(object) } else { Vec::new() };
     let namespace = object.id.namespace.as_deref().unwrap_or("");
     let mut parts = vec![object.digest.to_string()];
     let mut live = Vec::new();
-    for (kind, name) in names {
-        match referable.get(&(kind, namespace, name.as_str())) {
+    for reference in found {
+        let Reference { kind, name, .. } = &reference;
+        match referable.get(&(*kind, namespace, name.as_str())) {
             Some(digest) => parts.push(format!("{kind} {name} {digest}")),
-            None if live.len() < MAX_LIVE => live.push(Reference { kind, name }),
+            None if live.len() < MAX_LIVE => live.push(reference),
             None => {}
         }
     }
@@ -266,61 +255,10 @@ fn digest(object: &Object, referable: &Referable<'_>) -> (String, Vec<Reference>
 /// The ConfigMaps and Secrets that a hook's pods refer to.
 #[must_use]
 pub fn references_of(object: &Object) -> Vec<Reference> {
-    let mut names = Vec::new();
-    references(&object.json(), "", &mut names, 0);
-    names.sort();
-    names.dedup();
-    names.into_iter().map(|(kind, name)| Reference { kind, name }).collect()
+    let mut found = references(&object.json());
+    found.retain(|r| r.kind != "PersistentVolumeClaim");
+    found
 }
 
 /// How many references of one hook are read in the cluster.
 const MAX_LIVE: usize = 32;
-
-/// How deep a hook's body is followed.
-const MAX_DEPTH: usize = 64;
-
-/// ConfigMaps and Secrets that a body names in the fields that pods have for them.
-fn references(value: &Value, under: &str, out: &mut Vec<(&'static str, String)>, depth: usize) {
-    if depth > MAX_DEPTH {
-        return;
-    }
-    match value {
-        Value::Object(map) => {
-            let name = |field: &str| map.get(field).and_then(Value::as_str).map(str::to_owned);
-            match under {
-                "configMap" | "configMapRef" | "configMapKeyRef" => {
-                    out.extend(name("name").map(|n| ("ConfigMap", n)))
-                }
-                "secret" => out.extend(name("secretName").or_else(|| name("name")).map(|n| ("Secret", n))),
-                "secretRef" | "secretKeyRef" | "imagePullSecrets" => {
-                    out.extend(name("name").map(|n| ("Secret", n)))
-                }
-                _ => {}
-            }
-            for (key, value) in map {
-                references(value, key, out, depth + 1);
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| references(item, under, out, depth + 1)),
-        _ => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_pod_names_is_found() {
-        let body = serde_json::json!({"spec": {"template": {"spec": {
-            "containers": [{"envFrom": [{"configMapRef": {"name": "env"}}],
-                "env": [{"valueFrom": {"secretKeyRef": {"name": "db", "key": "x"}}}]}],
-            "volumes": [{"configMap": {"name": "etc"}}, {"secret": {"secretName": "tls"}},
-                {"projected": {"sources": [{"secret": {"name": "proj"}}]}}]}}}});
-        let mut found = Vec::new();
-        references(&body, "", &mut found, 0);
-        found.sort();
-        let names: Vec<&str> = found.iter().map(|(_, n)| n.as_str()).collect();
-        assert_eq!(names, ["env", "etc", "db", "proj", "tls"]);
-    }
-}

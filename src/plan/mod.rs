@@ -16,7 +16,8 @@
 //! | [`operation`] | install, upgrade, rollback, delete, and what is remembered of one under way |
 //! | [`mod@make`] | the comparison |
 //! | [`yields`], [`operators`] | fields left to others; fields that operators move |
-//! | [`display`] | a plan and an object's change for people, secrets masked |
+//! | [`display`], [`mask`] | a plan and an object's change for people, secrets masked; texts without secrets |
+//! | [`references`] | the ConfigMaps, Secrets and claims that pods refer to |
 
 pub mod display;
 pub mod facts;
@@ -25,9 +26,11 @@ pub mod guard;
 pub mod hold;
 pub mod hooks;
 pub mod make;
+pub mod mask;
 pub mod operation;
 pub mod operators;
 pub mod order;
+pub mod references;
 pub mod yields;
 
 pub use facts::{AppMemory, Facts, Live, Remembered, Uid};

@@ -167,3 +167,37 @@ fn a_cluster_restored_to_the_past_is_noticed_and_nothing_is_pruned_until_all_is_
         order(&log)
     );
 }
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
+fn deleting_retunes_own_definitions_deletes_nothing_and_the_next_start_takes_all_up_without_a_write() {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("controlplane-{}", unique("definitions")));
+    // Its own: the definitions are there once for a whole cluster. It ends with the process, as the shared one.
+    let plane: &'static ControlPlane =
+        Box::leak(Box::new(ControlPlane::start_own(&dir).expect("the control plane starts")));
+    let objects = config_map("a", "1") + &config_map("b", "1");
+    let cloud = TestCloud::on(plane, "definitions", &[("one", &[], &objects)]);
+    let mut retune = cloud.start();
+    let revision = cloud.repo.head();
+    cloud.await_ready(&revision);
+    cloud.settled();
+    let versions = || {
+        ["a", "b"].map(|name| {
+            let object = cloud.get("configmap", name).expect("still there");
+            (object["metadata"]["uid"].to_string(), object["metadata"]["resourceVersion"].to_string())
+        })
+    };
+    let before = versions();
+
+    plane.kubectl(&["delete", "crd", "cloudsyncs.retune.dev", "inventories.retune.dev"]);
+    assert_eq!(retune.wait().code(), Some(3), "without its CloudSync a syncer ends: {}", retune.output());
+    assert_eq!(versions(), before);
+
+    let log = plane.audit();
+    let retune = cloud.start();
+    retune.wait_for(0, SOON, |line| line.contains("rebuilt from labels"));
+    cloud.await_ready(&revision);
+    cloud.settled();
+    assert_eq!(cloud.about_managed(&log), Vec::<String>::new());
+    assert_eq!(versions(), before);
+}

@@ -17,6 +17,7 @@ use crate::cluster::meta::{Meta, Uid};
 use crate::cluster::{LABEL_APP, LABEL_CLOUD, logs, objects, time};
 use crate::health::{Health, Verdict};
 use crate::plan::hooks::{Reference, key, references_of};
+use crate::plan::mask::Mask;
 
 /// How long a hook's old object may take to be gone, and its kind to be served.
 const GONE_WITHIN: Duration = Duration::from_secs(120);
@@ -262,7 +263,10 @@ pub(super) async fn read_live(
 ) -> Vec<String> {
     let mut out = Vec::with_capacity(references.len());
     for reference in references {
-        let content = read(target, namespace, reference).await;
+        let content = read(target, namespace, reference).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "what a hook refers to could not be read: a change of it will not be seen");
+            None
+        });
         let digest = content.map_or_else(
             || "absent".to_owned(),
             |v| {
@@ -276,34 +280,39 @@ pub(super) async fn read_live(
     out
 }
 
-async fn read(target: &Target, namespace: Option<&str>, reference: &Reference) -> Option<Value> {
+async fn read(
+    target: &Target,
+    namespace: Option<&str>,
+    reference: &Reference,
+) -> Result<Option<Value>, ApiError> {
     let id = ObjectId::new("", reference.kind, namespace, &reference.name);
-    let resource = target.discovery.preferred("", reference.kind)?.clone();
-    match objects::get(&target.client, &resource, &id).await {
-        Ok(found) => found,
-        Err(error) => {
-            tracing::warn!(%error, "what a hook refers to could not be read: a change of it will not be seen");
-            None
-        }
+    match target.discovery.preferred("", reference.kind).cloned() {
+        Some(resource) => objects::get(&target.client, &resource, &id).await,
+        None => Ok(None),
     }
 }
 
-/// The last lines and events of a failed hook, what its Secrets hold masked; empty for kinds without pods.
+/// The last lines and events of a failed hook, what its Secrets hold masked; empty for kinds without pods. The log is left
+/// out when one of its Secrets may not be read: what it holds could not be masked.
 pub(super) async fn diagnose(target: &Target, hook: &Hook) -> String {
-    use base64::Engine as _;
     let id = &hook.object.id;
     if !waits(id) {
         return String::new();
     }
-    let told = logs::of_workload(&target.client, id).await.to_string();
-    let mut secrets = Vec::new();
+    let mut told = logs::of_workload(&target.client, id).await;
+    let mut mask = Mask::default();
     for reference in references_of(&hook.object).into_iter().filter(|r| r.kind == "Secret") {
-        let Some(secret) = read(target, id.namespace.as_deref(), &reference).await else { continue };
-        let values = secret.get("data").and_then(Value::as_object).into_iter().flatten();
-        secrets.extend(values.filter_map(|(_, v)| {
-            let bytes = base64::engine::general_purpose::STANDARD.decode(v.as_str()?).ok()?;
-            String::from_utf8(bytes).ok()
-        }));
+        match read(target, id.namespace.as_deref(), &reference).await {
+            Ok(Some(secret)) => mask.learn_secret(&secret),
+            Ok(None) => {}
+            Err(error) => {
+                told.lines.clear();
+                told.no_log = Some(format!(
+                    "its log is left out, as Secret {} may not be read: {error}",
+                    reference.name
+                ));
+            }
+        }
     }
-    crate::plan::display::mask_text(&told, &secrets)
+    mask.text(&told.to_string())
 }

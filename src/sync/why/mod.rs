@@ -14,26 +14,26 @@ pub mod entrypoint;
 pub mod pods;
 pub mod text;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
 
 use self::entrypoint::{Dependency, dependencies, selector};
-use self::text::Mask;
+use self::text::Hidden;
 use super::memory::parse_key;
 use crate::cloud::ObjectId;
 use crate::cloud::object::split_api_version;
 use crate::cluster::LABEL_APP;
-use crate::cluster::client::{Call, Client, Purpose};
+use crate::cluster::client::Client;
 use crate::cluster::crd::{CloudSyncStatus, Inventory};
 use crate::cluster::discovery::{Discovery, Resource, escape};
 use crate::cluster::error::{ApiError, ErrorKind};
-use crate::cluster::{LABEL_CLOUD, state};
+use crate::cluster::{LABEL_CLOUD, logs, state};
 use crate::health::{self, Health};
+use crate::plan::references::{Reference, references};
 
 /// How many reasons an explanation has at most.
 const REASONS: usize = 120;
@@ -41,11 +41,6 @@ const REASONS: usize = 120;
 const DEPTH: usize = 12;
 /// How many objects that are alike (pods of one workload) are followed.
 const ALIKE: usize = 2;
-/// How much of a log is asked for.
-const LOG_LINES: usize = 10;
-const LOG_BYTES: usize = 16 << 10;
-/// How long one question may take.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One step of an explanation.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -105,13 +100,13 @@ pub async fn explain(
         inventory: &inventory,
         seen: HashSet::new(),
         left: REASONS,
-        secrets: BTreeMap::new(),
+        secrets: BTreeSet::new(),
         notes: Vec::new(),
     };
     let mut reason = explainer.app(app, 0).await;
     let mask = explainer.mask().await;
     mask.reason(&mut reason);
-    let notes = explainer.notes.iter().map(|n| mask.text(n)).collect();
+    let notes = explainer.notes.iter().map(|n| mask.values.text(n)).collect();
     Ok(Some(Explanation { reason, notes }))
 }
 
@@ -124,7 +119,7 @@ struct Explainer<'a> {
     seen: HashSet<String>,
     left: usize,
     /// Secrets that were met, by namespace and name.
-    secrets: BTreeMap<(String, String), ()>,
+    secrets: BTreeSet<(String, String)>,
     notes: Vec<String>,
 }
 
@@ -187,7 +182,7 @@ impl Explainer<'_> {
         kinds.dedup();
         for id in ids.iter().filter(|id| id.is("", "Secret")) {
             let namespace = id.namespace.as_deref().unwrap_or_default();
-            self.secrets.insert((namespace.to_owned(), id.name.to_string()), ());
+            self.secrets.insert((namespace.to_owned(), id.name.to_string()));
         }
         let labels = format!("{LABEL_CLOUD}={},{LABEL_APP}={app}", self.cloud);
         let mut out = Vec::new();
@@ -208,20 +203,14 @@ impl Explainer<'_> {
                     continue;
                 }
                 if health::judge(&object).health != Health::Ready {
-                    out.push(self.object(&resource, &id, object, depth).await);
+                    out.push(self.object(&id, object, depth).await);
                 }
             }
         }
         out
     }
 
-    fn object<'b>(
-        &'b mut self,
-        resource: &'b Resource,
-        id: &'b ObjectId,
-        object: Value,
-        depth: usize,
-    ) -> Told<'b> {
+    fn object<'b>(&'b mut self, id: &'b ObjectId, object: Value, depth: usize) -> Told<'b> {
         Box::pin(async move {
             let what = id.to_string();
             if let Some(stop) = self.stop(&what, depth) {
@@ -250,7 +239,6 @@ impl Explainer<'_> {
             }
             let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
             reason.events = self.events(&namespace, uid).await;
-            let _ = resource;
             reason
         })
     }
@@ -276,7 +264,7 @@ impl Explainer<'_> {
                 let owners = object["metadata"]["ownerReferences"].as_array().into_iter().flatten();
                 if owners.clone().any(|o| o["uid"] == uid) && health::judge(&object).health != Health::Ready {
                     let id = id_of(&resource, &object);
-                    out.push(self.object(&resource, &id, object, depth).await);
+                    out.push(self.object(&id, object, depth).await);
                 }
             }
         }
@@ -319,9 +307,9 @@ impl Explainer<'_> {
         if !node.is_empty() {
             reason.why.push_str(&format!(" on node {node}"));
         }
-        for (kind, name, optional) in pods::references(pod) {
+        for Reference { kind, name, optional } in references(pod) {
             if kind == "Secret" {
-                self.secrets.insert((namespace.clone(), name.clone()), ());
+                self.secrets.insert((namespace.clone(), name.clone()));
             }
             if let Some(missing) = self.reference(kind, &namespace, &name, optional).await {
                 reason.because.push(missing);
@@ -331,7 +319,7 @@ impl Explainer<'_> {
             let word = if focus.init { "init container" } else { "container" };
             let mut container = Reason::new(format!("{word} {}", focus.name), focus.why.clone());
             if focus.ran {
-                match self.log(&namespace, &name, &focus).await {
+                match logs::log(self.client, &namespace, &name, &focus.name, focus.previous).await {
                     Ok(lines) if lines.is_empty() => container.log.push("(its log is empty)".into()),
                     Ok(lines) => container.log = lines,
                     Err(error) => {
@@ -405,7 +393,7 @@ impl Explainer<'_> {
                 let mut out = Vec::new();
                 for object in list.into_iter().filter(|o| health::judge(o).health != Health::Ready) {
                     let id = id_of(&resource, &object);
-                    out.push(self.object(&resource, &id, object, depth).await);
+                    out.push(self.object(&id, object, depth).await);
                 }
                 out
             }
@@ -432,7 +420,7 @@ impl Explainer<'_> {
     async fn named(&mut self, id: &ObjectId, depth: usize) -> Option<Reason> {
         match self.get(id).await {
             Ok(Some((_, object))) if health::judge(&object).health == Health::Ready => None,
-            Ok(Some((resource, object))) => Some(self.object(&resource, id, object, depth).await),
+            Ok(Some((_, object))) => Some(self.object(id, object, depth).await),
             Ok(None) => Some(Reason::new(id.to_string(), "is not there, and is waited for")),
             Err(error) => Some(Reason::new(id.to_string(), format!("may not be read: {error}"))),
         }
@@ -467,15 +455,11 @@ impl Explainer<'_> {
         Some(reason)
     }
 
-    async fn ask(&self, path: &str) -> Result<Value, ApiError> {
-        tokio::time::timeout(PATIENCE, self.client.get::<Value>(path)).await.unwrap_or_else(|_| {
-            Err(ApiError::unreadable(path, format!("no answer within {} s", PATIENCE.as_secs())))
-        })
-    }
-
     async fn get(&self, id: &ObjectId) -> Result<Option<(Resource, Value)>, ApiError> {
         let Some(resource) = self.discovery.preferred(&id.group, &id.kind).cloned() else { return Ok(None) };
-        match self.ask(&resource.object(id.namespace.as_deref().unwrap_or_default(), &id.name)).await {
+        match logs::ask(self.client, &resource.object(id.namespace.as_deref().unwrap_or_default(), &id.name))
+            .await
+        {
             Ok(object) => Ok(Some((resource, object))),
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -484,7 +468,7 @@ impl Explainer<'_> {
 
     async fn list(&self, resource: &Resource, namespace: &str, labels: &str) -> Result<Vec<Value>, ApiError> {
         let path = format!("{}?labelSelector={}&limit=500", resource.collection(namespace), escape(labels));
-        let mut list = self.ask(&path).await?;
+        let mut list = logs::ask(self.client, &path).await?;
         let mut items = list["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
         // The items of a list do not say their kind; rules go by it.
         let version = match &*resource.group {
@@ -498,32 +482,12 @@ impl Explainer<'_> {
         Ok(items)
     }
 
-    async fn log(&self, namespace: &str, pod: &str, focus: &pods::Focus) -> Result<Vec<String>, ApiError> {
-        let path = format!(
-            "/api/v1/namespaces/{namespace}/pods/{}/log?container={}&tailLines={LOG_LINES}&limitBytes={LOG_BYTES}{}",
-            escape(pod),
-            escape(&focus.name),
-            if focus.previous { "&previous=true" } else { "" }
-        );
-        let what = || format!("log of pod {namespace}/{pod}");
-        let mut call = Call::get(&path);
-        call.accept = "*/*";
-        let answer = tokio::time::timeout(PATIENCE, self.client.request(Purpose::Read, &what, call)).await;
-        let bytes = answer.unwrap_or_else(|_| Err(ApiError::unreadable(what(), "no answer in time")))?;
-        let text = String::from_utf8_lossy(&bytes);
-        Ok(text.lines().map(|line| line.chars().take(500).collect()).collect())
-    }
-
     /// The last Events about an object, warnings before others.
     async fn events(&self, namespace: &str, uid: &str) -> Vec<String> {
-        let namespace = if namespace.is_empty() { "default" } else { namespace };
-        let selector = escape(&format!("involvedObject.uid={uid}"));
-        let path = format!("/api/v1/namespaces/{namespace}/events?fieldSelector={selector}&limit=200");
-        let list = match self.ask(&path).await {
-            Ok(list) => list,
-            Err(error) => return vec![format!("(Events may not be read: {})", error.message.trim())],
-        };
-        text::events(list["items"].as_array().map(Vec::as_slice).unwrap_or_default())
+        match logs::events(self.client, namespace, "uid", uid).await {
+            Ok(events) => text::events(&events),
+            Err(error) => vec![format!("(Events may not be read: {})", error.message.trim())],
+        }
     }
 
     fn note_denied(&mut self, id: &ObjectId, error: &ApiError) {
@@ -534,12 +498,12 @@ impl Explainer<'_> {
     }
 
     /// Reads the Secrets that were met, for what must not be shown.
-    async fn mask(&mut self) -> Mask {
-        let mut mask = Mask::default();
-        for (namespace, name) in std::mem::take(&mut self.secrets).into_keys().take(100) {
+    async fn mask(&mut self) -> Hidden {
+        let mut mask = Hidden::default();
+        for (namespace, name) in std::mem::take(&mut self.secrets) {
             let id = ObjectId::new("", "Secret", Some(&namespace), &name);
             match self.get(&id).await {
-                Ok(Some((_, secret))) => mask.learn(&secret),
+                Ok(Some((_, secret))) => mask.values.learn_secret(&secret),
                 Ok(None) => {}
                 Err(error) => {
                     self.note_denied(&id, &error);

@@ -116,42 +116,6 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// What a pod refers to: Secrets and ConfigMaps by kind and name (and whether it can do without), claims by name.
-#[must_use]
-pub fn references(pod: &Value) -> Vec<(&'static str, String, bool)> {
-    let mut out = Vec::new();
-    let mut add = |kind, name: &Value, optional: &Value| {
-        if let Some(name) = name.as_str() {
-            out.push((kind, name.to_owned(), *optional == Value::Bool(true)));
-        }
-    };
-    for volume in pod["spec"]["volumes"].as_array().into_iter().flatten() {
-        add("Secret", &volume["secret"]["secretName"], &volume["secret"]["optional"]);
-        add("ConfigMap", &volume["configMap"]["name"], &volume["configMap"]["optional"]);
-        add("PersistentVolumeClaim", &volume["persistentVolumeClaim"]["claimName"], &Value::Null);
-        for source in volume["projected"]["sources"].as_array().into_iter().flatten() {
-            add("Secret", &source["secret"]["name"], &source["secret"]["optional"]);
-            add("ConfigMap", &source["configMap"]["name"], &source["configMap"]["optional"]);
-        }
-    }
-    for field in ["initContainers", "containers"] {
-        for container in pod["spec"][field].as_array().into_iter().flatten() {
-            for variable in container["env"].as_array().into_iter().flatten() {
-                let from = &variable["valueFrom"];
-                add("Secret", &from["secretKeyRef"]["name"], &from["secretKeyRef"]["optional"]);
-                add("ConfigMap", &from["configMapKeyRef"]["name"], &from["configMapKeyRef"]["optional"]);
-            }
-            for from in container["envFrom"].as_array().into_iter().flatten() {
-                add("Secret", &from["secretRef"]["name"], &from["secretRef"]["optional"]);
-                add("ConfigMap", &from["configMapRef"]["name"], &from["configMapRef"]["optional"]);
-            }
-        }
-    }
-    out.sort();
-    out.dedup();
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,15 +145,5 @@ mod tests {
         let ready = json!({"spec": {"containers": [{"name": "main"}]}, "status": {"containerStatuses": [
             {"name": "main", "ready": true, "state": {"running": {}}}]}});
         assert_eq!(focus(&ready), None);
-    }
-
-    #[test]
-    fn references_name_secrets_config_maps_and_claims_once() {
-        let pod = json!({"spec": {"volumes": [{"secret": {"secretName": "s"}}, {"configMap": {"name": "c", "optional": true}},
-                {"persistentVolumeClaim": {"claimName": "data"}}],
-            "containers": [{"env": [{"valueFrom": {"secretKeyRef": {"name": "s"}}}], "envFrom": [{"secretRef": {"name": "t"}}]}]}});
-        let names: Vec<_> =
-            references(&pod).into_iter().map(|(kind, name, _)| format!("{kind} {name}")).collect();
-        assert_eq!(names, ["ConfigMap c", "PersistentVolumeClaim data", "Secret s", "Secret t"]);
     }
 }
