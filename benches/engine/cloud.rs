@@ -92,6 +92,12 @@ pub(crate) fn documents(objects: &[Value]) -> String {
 impl Cloud {
     /// Makes the namespace, the user and a repository of that shape with one commit.
     pub(crate) fn new(prefix: &str, shape: Shape) -> Self {
+        let apps = (0..shape.apps).map(|app| (app_name(app), Vec::new(), app_objects(app, shape, "0")));
+        Self::of_apps(prefix, &apps.collect::<Vec<_>>())
+    }
+
+    /// A cloud of these apps: name, `dependsOn`, objects.
+    pub(crate) fn of_apps(prefix: &str, apps: &[(String, Vec<String>, Vec<Value>)]) -> Self {
         let plane = control_plane();
         let namespace = plane.namespace(prefix);
         let user = format!("retune-{namespace}");
@@ -103,19 +109,19 @@ impl Cloud {
                 "apiVersion: retune.dev/v1alpha1\nkind: Cloud\nmetadata:\n  name: {namespace}\nspec:\n  profiles: [base]\n"
             ),
         );
-        for app in 0..shape.apps {
-            let name = app_name(app);
+        for (name, depends_on, objects) in apps {
+            let depends_on = depends_on.join(", ");
             repo.write(
                 &format!("apps/{name}.yaml"),
                 &format!(
-                    "apiVersion: retune.dev/v1alpha1\nkind: App\nmetadata:\n  name: {name}\nspec:\n  namespace: {namespace}\n"
+                    "apiVersion: retune.dev/v1alpha1\nkind: App\nmetadata:\n  name: {name}\nspec:\n  namespace: {namespace}\n  dependsOn: [{depends_on}]\n"
                 ),
             );
             repo.write(
                 &format!("kustomize/{name}/base/kustomization.yaml"),
                 "resources:\n  - objects.yaml\n",
             );
-            repo.write(&objects_path(app), &documents(&app_objects(app, shape, "0")));
+            repo.write(&format!("kustomize/{name}/base/objects.yaml"), &documents(objects));
         }
         repo.commit("Begin", &[]);
         let state = tempfile::tempdir().expect("a scratch folder");

@@ -1,4 +1,4 @@
-//! SIGKILL at random moments of installs, upgrades, hooks and rollbacks: every hook ran once per revision, or says why
+//! SIGKILL at random moments of installs, upgrades, hooks, rollbacks and deletions: every hook ran once per revision, or says why
 //! nobody can know.
 //!
 //! Runs are counted from the audit log: a Job's creation is one run of its hook (its text names the revision).
@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::Finding;
 use crate::cloud::{Cloud, Shape};
 use crate::statistics::{Random, rounded, seed};
-use crate::support::{AuditLog, control_plane, eventually};
+use crate::support::{AuditLog, Retune, control_plane, eventually};
 
 const SHAPE: Shape = Shape { apps: 1, maps: 2, deployments: 0 };
 const LONG: Duration = Duration::from_secs(300);
@@ -23,7 +23,7 @@ const TEMPLATE: &str = r#"apiVersion: v1
 kind: ConfigMap
 metadata: {name: state}
 data: {revision: {{ .Values.revision | quote }}}
-{{- range $event := list "pre-install" "post-install" "pre-upgrade" "post-upgrade" "pre-rollback" "post-rollback" }}
+{{- range $event := list "pre-install" "post-install" "pre-upgrade" "post-upgrade" "pre-rollback" "post-rollback" "pre-delete" "post-delete" }}
 {{- range $policy := list "before-hook-creation" "hook-succeeded" }}
 ---
 apiVersion: batch/v1
@@ -51,7 +51,9 @@ pub(crate) fn run() -> Vec<Finding> {
     drop(retune);
     let seed = seed();
     let mut random = Random::new(seed);
-    let (mut newest, mut live) = (1, 1);
+    // `floor`: the first revision since the app was last deleted; what was live before that is forgotten with it.
+    let (mut newest, mut live, mut floor) = (1, 1, 1);
+    let (mut gone, mut deletions) = (false, 0);
     let mut rollbacks: BTreeMap<usize, usize> = BTreeMap::new();
     for kill in 1..=kills {
         // A new revision, the one before it again (a rollback), or what was cut short goes on.
@@ -59,18 +61,32 @@ pub(crate) fn run() -> Vec<Finding> {
         if choice < 0.4 {
             newest += 1;
             live = newest;
+            if std::mem::take(&mut gone) {
+                floor = live;
+            }
             commit(&cloud, live);
-        } else if choice < 0.6 && live > 1 {
+        } else if choice < 0.5 && !gone {
+            gone = true;
+            deletions += 1;
+            cloud.repo.remove("Remove the app", &["apps/hooked.yaml"]);
+        } else if choice < 0.65 && live > floor && !gone {
             live -= 1;
             *rollbacks.entry(live).or_default() += 1;
             commit(&cloud, live);
         }
         let retune = cloud.start();
+        if gone {
+            approve(&cloud);
+        }
         std::thread::sleep(Duration::from_secs_f64(random.unit() * whole));
         retune.signal("KILL");
         if kill % 10 == 0 {
             eprintln!("   {kill} kills");
         }
+    }
+    if gone {
+        newest += 1;
+        commit(&cloud, newest);
     }
     let begun = Instant::now();
     let _retune = cloud.start();
@@ -100,11 +116,29 @@ pub(crate) fn run() -> Vec<Finding> {
         bar: "converges; every non-idempotent hook ran exactly once per revision or says why it cannot know",
         met: again.is_empty(),
         numbers: json!({
-            "kills": kills, "seed": seed, "revisions": newest, "rollbacks": rollbacks.values().sum::<usize>(),
+            "kills": kills, "seed": seed, "revisions": newest, "rollbacks": rollbacks.values().sum::<usize>(), "deletions": deletions,
             "first_sync_seconds": rounded(whole), "last_sync_seconds": rounded(converged),
             "hooks_run": runs.values().sum::<usize>(), "ran_again": again, "told": told,
         }),
     }]
+}
+
+/// Approves what is withheld for the head, if that comes to be within a few seconds (a deletion that goes on needs none).
+fn approve(cloud: &Cloud) {
+    let plane = control_plane();
+    let head = cloud.repo.head();
+    let end = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < end {
+        let found = plane.get(&["cloudsync", &cloud.name, "-n", "retune-system"]);
+        let text = |path: &str| found.as_ref()?.pointer(path)?.as_str().map(str::to_owned);
+        if text("/status/seenRevision").as_deref() == Some(&head)
+            && let Some(digest) = text("/status/withheld/digest")
+        {
+            Retune::run(&cloud.kubeconfig, &["approve", "--cloud", &cloud.name, &digest]);
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 fn commit(cloud: &Cloud, revision: usize) {

@@ -11,8 +11,12 @@
 //! | `commit` | a branch moves in a local repository → an independent watch sees the change |
 //! | `drift` | another writer's response → an independent watch sees the corrected value |
 //! | `kill` | SIGKILL at random moments of syncs: what is left behind, lost or made twice |
-//! | `hookkill` | SIGKILL at random moments of installs, upgrades, hooks and rollbacks: hooks that ran again (`RETUNE_BENCH_KILLS`, 200) |
+//! | `hookkill` | SIGKILL at random moments of installs, upgrades, hooks, rollbacks and deletions: hooks that ran again (`RETUNE_BENCH_KILLS`, 200) |
 //! | `memory` | anonymous memory with 10,000 objects, a minute after the sync and at its peak |
+//! | `graph` | 200 apps of four objects in chains of ten, empty namespace to all ready, against a bare client that applies the same waves |
+//! | `dependency` | a dependency turns ready → the dependant's first write, 500 pairs |
+//! | `preempt` | a newer commit during a wait or a hook that hangs → its first write |
+//! | `storm` | 1,000 of 5,000 objects are changed by others within seconds, and a commit comes in the middle |
 //! | `faults` | the API server goes away, answers 429 and 500, cuts connections |
 //!
 //! Without a subject all of them run. Each starts `retune` (the binary of the same profile) as a user of its own, so that
@@ -30,13 +34,16 @@ mod support;
 mod api;
 mod cloud;
 mod faults;
+mod graph;
 mod hookkill;
 mod kill;
 mod latency;
 mod memory;
+mod preempt;
 mod proxy;
 mod rest;
 mod statistics;
+mod storm;
 mod throughput;
 
 use std::process::ExitCode;
@@ -54,13 +61,17 @@ pub(crate) struct Finding {
 
 type Subject = (&'static str, fn() -> Vec<Finding>);
 
-const SUBJECTS: [Subject; 8] = [
+const SUBJECTS: [Subject; 12] = [
     ("throughput", throughput::run),
     ("rest", rest::run),
     ("commit", latency::commit),
     ("drift", latency::drift),
     ("kill", kill::run),
     ("hookkill", hookkill::run),
+    ("graph", graph::run),
+    ("dependency", graph::dependency),
+    ("preempt", preempt::run),
+    ("storm", storm::run),
     ("memory", memory::run),
     ("faults", faults::run),
 ];

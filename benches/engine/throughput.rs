@@ -115,12 +115,12 @@ fn marked(mut object: Value, app: usize, cloud: &str, namespace: &str) -> Value 
     object
 }
 
-fn patch(object: &Value, namespace: &str) -> Request<Vec<u8>> {
+pub(crate) fn patch(object: &Value, namespace: &str) -> Request<Vec<u8>> {
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
-    let collection = if object["kind"] == "ConfigMap" {
-        format!("/api/v1/namespaces/{namespace}/configmaps")
-    } else {
-        format!("/apis/apps/v1/namespaces/{namespace}/deployments")
+    let collection = match object["kind"].as_str() {
+        Some("ConfigMap") => format!("/api/v1/namespaces/{namespace}/configmaps"),
+        Some("Service") => format!("/api/v1/namespaces/{namespace}/services"),
+        _ => format!("/apis/apps/v1/namespaces/{namespace}/deployments"),
     };
     Request::patch(format!("{collection}/{name}?fieldManager=bare&force=true"))
         .header("content-type", "application/apply-patch+yaml")
@@ -136,8 +136,13 @@ fn span(requests: &[Logged]) -> f64 {
 }
 
 /// Seconds of the day of an RFC 3339 time with microseconds.
-fn seconds(time: &str) -> f64 {
+pub(crate) fn seconds(time: &str) -> f64 {
     let clock = time.split('T').nth(1).expect("RFC 3339").trim_end_matches('Z');
     let parts: Vec<f64> = clock.split(':').map(|part| part.parse().expect("numbers")).collect();
     parts[0] * 3600.0 + parts[1] * 60.0 + parts[2]
+}
+
+/// A moment of this machine's clock, which is the server's too, as [`seconds`] has it.
+pub(crate) fn of_day(at: std::time::SystemTime) -> f64 {
+    at.duration_since(std::time::UNIX_EPOCH).expect("the clock is past 1970").as_secs_f64() % 86_400.0
 }

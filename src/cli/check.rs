@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::folder::{self, UpstreamArgs};
 use super::ui::{Format, OutputArgs};
 use super::{CommandError, Exit, Ui};
-use crate::cloud::{Composed, Layers, Offline, Options, Problem, load, render_loaded, rules};
+use crate::cloud::{Composed, Layers, Offline, Options, Problem, check_reach, load, render_loaded, rules};
 use crate::files::FileTree;
 
 /// Arguments of `retune check`.
@@ -100,6 +100,7 @@ fn report(layers: Layers<'_>, profiles: &[String], options: &Options<'_>) -> Rep
         Err(problems) => return Report { problems, ..report },
     };
     let profiles = if profiles.is_empty() { &repository.cloud.spec.profiles } else { profiles };
+    let mut clouds = Vec::new();
     for profile in profiles {
         match render_loaded(&composed, &repository, profile, options) {
             Ok(cloud) => {
@@ -107,9 +108,13 @@ fn report(layers: Layers<'_>, profiles: &[String], options: &Options<'_>) -> Rep
                 let objects = cloud.apps.iter().map(|a| a.objects.len() + a.hooks.len()).sum();
                 let counts = Counts { apps: cloud.apps.len(), objects, digest: cloud.digest.to_string() };
                 report.profiles.insert(profile.clone(), counts);
+                clouds.push(cloud);
             }
             Err(problems) => report.problems.extend(problems),
         }
+    }
+    if clouds.len() == profiles.len() {
+        report.problems.extend(check_reach(&repository, &clouds));
     }
     report.problems.sort();
     report.problems.dedup();

@@ -85,7 +85,9 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
         lines.push(format!("withheld  approve with: retune approve {}", withheld.digest));
         lines.extend(withheld.actions.iter().map(|a| format!("  {a}")));
     }
-    for (title, notes) in [("hooks", &status.hooks), ("deleting", &status.deleting)] {
+    for (title, notes) in
+        [("hooks", &status.hooks), ("deleting", &status.deleting), ("left out", &status.left_out)]
+    {
         if !notes.is_empty() {
             lines.push(format!("{title:<9} {}", notes.len()));
             lines.extend(notes.iter().map(|n| format!("  {} ({}): {}", n.object, n.app, n.message)));

@@ -130,6 +130,35 @@ impl FieldPath {
         })
     }
 
+    /// Where the path ends in an object that does not have it: the field that is missing, and those that are there.
+    #[must_use]
+    pub fn ends_at<'v>(&self, object: &'v Value) -> Option<(&str, Vec<&'v str>)> {
+        let mut nodes: Vec<&'v Value> = vec![object];
+        for part in &self.parts {
+            let mut next: Vec<&'v Value> = Vec::new();
+            for node in nodes.iter().copied() {
+                match (part, node) {
+                    (Part::Key(key), Value::Object(map)) => next.extend(map.get(key)),
+                    (Part::Key(key), Value::Array(items)) => {
+                        next.extend(key.parse::<usize>().ok().and_then(|at| items.get(at)));
+                    }
+                    (Part::Every, Value::Object(map)) => next.extend(map.values()),
+                    (Part::Select { .. } | Part::Every, Value::Array(items)) => next.extend(items),
+                    _ => {}
+                }
+                next.truncate(MAX_PLACES);
+            }
+            if next.is_empty() {
+                let Part::Key(key) = part else { return None };
+                let keys =
+                    nodes.iter().filter_map(|n| n.as_object()).flat_map(|m| m.keys()).map(String::as_str);
+                return Some((key, keys.collect()));
+            }
+            nodes = next;
+        }
+        None
+    }
+
     fn step<'v>(
         &self,
         depth: usize,

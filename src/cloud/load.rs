@@ -216,6 +216,7 @@ pub fn load(composed: &Composed<'_>) -> Result<Repository, Vec<Problem>> {
     if let Some(repository) = &repository {
         repository.check_names(&broken, &mut problems);
         super::ownership::check_syntax(repository, &mut problems);
+        super::health::check(repository, &mut problems);
     }
     match repository {
         Some(repository) if problems.is_empty() => Ok(repository),

@@ -12,12 +12,13 @@
 //! | [`rules`] | the platform's own rules, as data |
 //! | [`lock`], [`remote`] | `retune.lock`; charts that are not in the repository, and who gives them |
 //! | [`app_pins`] | apps of other revisions in a revision |
-//! | [`fieldpath`] | paths into objects, as policies name fields |
+//! | [`fieldpath`], [`expression`] | paths into objects, as policies name fields; conditions in CEL |
 //! | [`problem`] | what is wrong, where, and what to do |
 
 pub mod app_pins;
 pub mod cache;
 pub mod duration;
+pub mod expression;
 pub mod fieldpath;
 pub mod graph;
 pub mod inflation;
@@ -38,6 +39,7 @@ pub mod spec;
 
 mod allyaml;
 mod chart;
+mod health;
 mod manifests;
 mod ownership;
 mod record;
@@ -51,6 +53,7 @@ pub use load::{Composed, Layers, Repository, load, upstream_of};
 pub use lock::{ChartRef, Lock, Locked};
 pub use normal::NormalError;
 pub use object::{Digest, Interner, Object, ObjectId, Origin};
+pub use ownership::check_reach;
 pub use problem::{Problem, ProblemKind, RenderError, Severity};
 pub use remote::{ChartError, ChartErrorKind, ChartRequest, Charts, FetchedChart};
 pub use render::{Options, render, render_loaded};

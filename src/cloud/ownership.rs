@@ -3,7 +3,8 @@
 use super::fieldpath::FieldPath;
 use super::load::{CLOUD_FILE, LoadedApp, Repository};
 use super::object::Object;
-use super::problem::{Problem, ProblemKind};
+use super::problem::{Problem, ProblemKind, nearest};
+use super::rendered::RenderedCloud;
 use super::spec::{Drift, Selector};
 
 /// The drift policy of an app: its own rules first, then the cloud's; its own mode, else the cloud's.
@@ -88,6 +89,64 @@ pub(super) fn check_places(
         if let Err(wrong) = places(&w, objects) {
             problems.push(in_cloud(repository, &w, &wrong));
         }
+    }
+}
+
+/// Warnings about rules that mean no object, or a field that none of the objects meant has, in none of the profiles: a
+/// misspelt name would leave nothing to anybody.
+#[must_use]
+pub fn check_reach(repository: &Repository, clouds: &[RenderedCloud]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for app in repository.apps.values() {
+        let name = app.app.metadata.name.as_str();
+        let objects: Vec<&Object> =
+            clouds.iter().filter_map(|c| c.app(name)).flat_map(|a| a.objects.iter()).collect();
+        if objects.is_empty() {
+            // Another profile's, or disabled.
+            continue;
+        }
+        for w in app.app.spec.drift.iter().flat_map(written) {
+            problems.extend(
+                reach(&w, &objects).map(|(message, hint)| in_app(app, &w, &message).hint(hint).warning()),
+            );
+        }
+    }
+    let objects: Vec<&Object> = clouds.iter().flat_map(RenderedCloud::objects).collect();
+    for w in repository.cloud.spec.defaults.drift.iter().flat_map(written) {
+        let found = reach(&w, &objects);
+        problems.extend(found.map(|(message, hint)| in_cloud(repository, &w, &message).hint(hint).warning()));
+    }
+    problems
+}
+
+/// What is wrong when a path means nothing, and what to do.
+fn reach(w: &Written<'_>, objects: &[&Object]) -> Option<(String, String)> {
+    let path = FieldPath::parse(w.path).ok()?;
+    let mut end = None;
+    let mut meant = 0;
+    for object in objects.iter().filter(|o| w.objects.matches(&o.id)) {
+        meant += 1;
+        let body = object.json();
+        if !path.places(&body).is_ok_and(|places| places.is_empty()) {
+            return None;
+        }
+        if end.is_none() {
+            end = path
+                .ends_at(&body)
+                .map(|(key, known)| (key.to_owned(), nearest(key, known.iter().copied()).map(str::to_owned)));
+        }
+    }
+    if meant == 0 {
+        let hint = "correct its `objects` or remove the rule".to_owned();
+        return Some((format!("{}: no object is meant", w.path), hint));
+    }
+    let remove = "correct it or remove it: what Git does not state is not retune's";
+    match end {
+        Some((key, near)) => {
+            let hint = near.map_or_else(|| remove.to_owned(), |near| format!("did you mean {near:?}?"));
+            Some((format!("{}: none of the {meant} objects meant has {key:?} there", w.path), hint))
+        }
+        None => Some((format!("{}: none of the {meant} objects meant has it", w.path), remove.to_owned())),
     }
 }
 

@@ -434,6 +434,51 @@ pub struct Health {
     /// Objects that nobody waits for.
     #[serde(default)]
     pub ignore: Vec<Selector>,
+    /// Rules for kinds of this app; they come before retune's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<HealthRules>,
+}
+
+/// When objects of some kinds are ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HealthRules {
+    /// The API group; "" is the core group.
+    pub group: String,
+    /// The kinds.
+    #[schemars(length(min = 1))]
+    pub kinds: Vec<String>,
+    /// The first rule whose condition holds decides; if none does, retune's own rules decide.
+    #[schemars(length(min = 1))]
+    pub rules: Vec<HealthRule>,
+}
+
+/// A verdict and when it is given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HealthRule {
+    /// A condition in CEL over `self`, the object; for instance self.status.phase == 'Running'. If left out: always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// The verdict.
+    pub verdict: HealthVerdict,
+    /// What is waited for or wrong, for people; {/status/reason} stands for that field, {Ready} for that condition's reason and message.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+}
+
+/// How ready an object is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum HealthVerdict {
+    /// As it should be; nothing is waited for.
+    Ready,
+    /// On its way: waited for.
+    Progressing,
+    /// It will not become ready by itself.
+    Failed,
+    /// Nobody can say; the app is not ready.
+    Unknown,
 }
 
 /// How the chart's hooks are run.
@@ -449,6 +494,9 @@ pub struct Hooks {
     /// Which hooks run when the app's new render is one that was live before. If left out: rollback.
     #[serde(default)]
     pub on_rollback: OnRollback,
+    /// How long one hook may take; then it fails. If left out: the app's timeout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Seconds>,
     /// Whether a succeeded hook's Job or Pod that vanished (TTL, by hand) is created, and so run, again. If left out: false, it is only reported.
     #[serde(default)]
     pub restore: bool,

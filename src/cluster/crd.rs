@@ -290,6 +290,9 @@ pub struct CloudSyncStatus {
     /// Objects that are being deleted, with the finalizers they wait for and who takes them off (at most 50).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deleting: Vec<NoteStatus>,
+    /// DaemonSets that are ready but for nodes that are not ready or cordoned (at most 50).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<NoteStatus>,
     /// Objects that stay although Git has them no more: kept by policy (at most 50).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orphans: Vec<OrphanStatus>,
@@ -589,7 +592,7 @@ fn cloudsync_definition() -> Value {
         "pinned": list(&json!({"type": "object", "properties": {"app": text(), "revision": text(), "reason": text()}})),
         "holds": list(&json!({"type": "object", "properties": {"target": text(), "from": text(), "state": text(), "until": text(),
             "reason": text(), "acts": text(), "pending": list(&text())}})),
-        "hooks": list(&note), "deleting": list(&note),
+        "hooks": list(&note), "deleting": list(&note), "leftOut": list(&note),
         "orphans": list(&json!({"type": "object", "properties": {"object": text(), "app": text()}})),
         "test": {"type": "object", "properties": {"id": text(), "app": text(), "state": text(), "passed": list(&text()),
             "message": text()}},

@@ -153,6 +153,40 @@ pub async fn get(client: &Client, resource: &Resource, id: &ObjectId) -> Result<
     client.get_opt(&resource.object(id.namespace.as_deref().unwrap_or(""), &id.name)).await
 }
 
+/// The first `limit` whole objects of a kind with these labels; an empty namespace stands for all.
+///
+/// # Errors
+/// As [`Client::request`].
+pub async fn list(
+    client: &Client,
+    resource: &Resource,
+    namespace: &str,
+    labels: &str,
+    limit: usize,
+) -> Result<Vec<Value>, ApiError> {
+    let labels = super::discovery::escape(labels);
+    let path = format!("{}?labelSelector={labels}&limit={limit}", resource.collection(namespace));
+    let mut list: Value = client.get(&path).await?;
+    let mut items = list["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
+    // The items of a list do not say their kind; rules go by it.
+    let version = match &*resource.group {
+        "" => resource.version.to_string(),
+        group => format!("{group}/{}", resource.version),
+    };
+    for item in &mut items {
+        item["apiVersion"] = Value::from(version.as_str());
+        item["kind"] = Value::from(&*resource.kind);
+    }
+    Ok(items)
+}
+
+/// `a=b,c=d` from a map of labels.
+#[must_use]
+pub fn selector(labels: &Value) -> String {
+    let pairs = labels.as_object().into_iter().flatten();
+    pairs.map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or_default())).collect::<Vec<_>>().join(",")
+}
+
 /// The live object's metadata, `None` if there is none.
 ///
 /// # Errors

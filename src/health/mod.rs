@@ -3,11 +3,14 @@
 //! The rules are data: a file a group under `rules/`, in the small language of [`rule`]. They follow kstatus' published behaviour
 //! (<https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md>) for the kinds that Kubernetes ships; every
 //! deviation is in `fixtures/health/deviations.json` with its reason. Rules of operators' kinds follow the conditions and phases
-//! of their published types. Custom kinds without a rule are judged by their conditions.
+//! of their published types. Custom kinds without a rule are judged by their conditions. Users' own rules ([`own`]) come
+//! before them; nodes that do not count for DaemonSets are in [`nodes`].
 //!
 //! Every rule's examples are files under `fixtures/health/examples/`, one object and its verdict each, run by `tests/it/health.rs`.
 
 mod generic;
+pub mod nodes;
+pub mod own;
 pub mod rule;
 
 use std::collections::HashMap;
@@ -137,6 +140,12 @@ pub fn judge_hook(object: &Value) -> Verdict {
 /// The verdict on a live object.
 #[must_use]
 pub fn judge(object: &Value) -> Verdict {
+    judge_with(object, None)
+}
+
+/// The verdict on a live object of an app that has rules of its own for the kind.
+#[must_use]
+pub fn judge_with(object: &Value, own: Option<&own::Cases>) -> Verdict {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     if !text("/metadata/deletionTimestamp").is_empty() {
         let finalizers: Vec<&str> = object
@@ -155,6 +164,9 @@ pub fn judge(object: &Value) -> Verdict {
         && observed != generation
     {
         return Verdict::progressing(format!("generation {generation} is not observed yet (at {observed})"));
+    }
+    if let Some(verdict) = own.and_then(|own| own.judge(object)) {
+        return verdict;
     }
     if let Some(verdict) = generic::first(object) {
         return verdict;

@@ -210,7 +210,7 @@ fn number(scope: &Value, term: &str) -> Option<i64> {
 }
 
 /// A message with its places filled in.
-fn fill(message: &str, object: &Value, it: Option<&Value>) -> String {
+pub(super) fn fill(message: &str, object: &Value, it: Option<&Value>) -> String {
     let mut out = String::new();
     let mut rest = message;
     while let Some((before, after)) = rest.split_once('{') {

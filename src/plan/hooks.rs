@@ -245,8 +245,7 @@ fn digest(object: &Object, referable: &Referable<'_>) -> (String, Vec<Reference>
         let Reference { kind, name, .. } = &reference;
         match referable.get(&(*kind, namespace, name.as_str())) {
             Some(digest) => parts.push(format!("{kind} {name} {digest}")),
-            None if live.len() < MAX_LIVE => live.push(reference),
-            None => {}
+            None => live.push(reference),
         }
     }
     (Digest::of_parts(parts).to_string(), live)
@@ -260,5 +259,19 @@ pub fn references_of(object: &Object) -> Vec<Reference> {
     found
 }
 
-/// How many references of one hook are read in the cluster.
-const MAX_LIVE: usize = 32;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reference_into_the_cluster_counts_however_many_there_are() {
+        let sources: Vec<serde_json::Value> =
+            (0..100).map(|n| serde_json::json!({"secretRef": {"name": format!("s{n}")}})).collect();
+        let pod = serde_json::json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"},
+            "spec": {"containers": [{"name": "main", "envFrom": sources}]}});
+        let origin = crate::cloud::Origin { file: "test".into(), line: 1 };
+        let mut names = crate::cloud::Interner::default();
+        let object = Object::build(pod, Some("n"), origin, &mut names).unwrap();
+        assert_eq!(digest(&object, &Referable::new()).1.len(), 100);
+    }
+}

@@ -30,7 +30,7 @@ impl Engine {
             Ok(meta) => {
                 self.server_answers();
                 self.retries.remove(&id);
-                let waits = health::has_rule(&id.group, &id.kind);
+                let waits = self.waits_for_status(&id.group, &id.kind);
                 let Some(known) = self.index.objects.get_mut(&id) else { return };
                 let correction = known.digest == Some(digest);
                 let (uid_before, rv_before) = (known.uid, known.rv);

@@ -70,6 +70,8 @@ pub(super) enum Message {
     Hook(super::hooks::HookNews),
     /// An object that is fought over.
     Rival(Done),
+    /// What a DaemonSet's pods say of it.
+    Daemons(super::nodes::Daemons),
     /// The audit's lists.
     Audited(Result<Vec<(ObjectId, crate::cluster::meta::Meta)>, ApiError>),
 }
@@ -99,6 +101,8 @@ pub(super) enum Timer {
     Holds,
     /// Try a failed app again.
     RetryApp(Arc<str>),
+    /// A hook's time is over: the run's app and number, and its object.
+    HookTimeout(Arc<str>, u64, ObjectId),
 }
 
 /// One kind's watch.
@@ -178,6 +182,8 @@ pub struct Engine {
     pub(super) watches: HashMap<(Arc<str>, Arc<str>), WatchState>,
     pub(super) urgent: VecDeque<ObjectId>,
     pub(super) queue: VecDeque<ObjectId>,
+    /// Whose turn it is: a run's, or drift's.
+    pub(super) run_first: bool,
     pub(super) deletions: VecDeque<crate::plan::Action>,
     pub(super) in_flight: usize,
     pub(super) brake: Option<Instant>,
@@ -215,6 +221,10 @@ pub struct Engine {
     pub(super) report: Report,
     /// What decides something about the cloud without being part of it.
     pub(super) surroundings: super::surroundings::Surroundings,
+    /// Nodes that do not count for DaemonSets.
+    pub(super) nodes: super::nodes::Nodes,
+    /// The apps' own health rules.
+    pub(super) own_rules: super::verdicts::SharedRules,
     pub(super) ledger: Ledger,
     /// A request of the `CloudSync` that is being carried out.
     pub(super) requested: Option<crate::cluster::crd::SyncRequest>,
@@ -282,6 +292,7 @@ impl Engine {
             watches: HashMap::new(),
             urgent: VecDeque::new(),
             queue: VecDeque::new(),
+            run_first: false,
             deletions: VecDeque::new(),
             in_flight: 0,
             brake: None,
@@ -311,6 +322,8 @@ impl Engine {
             notices_in,
             report,
             surroundings: super::surroundings::Surroundings::default(),
+            nodes: super::nodes::Nodes::default(),
+            own_rules: super::verdicts::SharedRules::default(),
             ledger: start.ledger,
             requested: None,
             carried_out: false,
@@ -359,6 +372,7 @@ impl Engine {
                 },
                 // Before the objects' own events: what an autoscaler does follows its creation.
                 Some(notice) = self.surroundings.notices.recv() => self.on_surroundings(notice),
+                Some(notice) = self.nodes.notices.recv() => self.on_node(notice),
                 Some(notice) = self.notices_in.recv() => {
                     self.on_notice(notice);
                     // What else is there already is taken in one go.
@@ -388,6 +402,7 @@ impl Engine {
             watch.handle.abort();
         }
         self.surroundings.stop();
+        self.nodes.stop();
         self.follow.order(FollowOrder::Stop);
         if self.ended == Some(Ended::LeadershipLost) {
             return;
@@ -423,6 +438,7 @@ impl Engine {
                 Timer::Events => self.write_events(),
                 Timer::Holds => self.tick_holds(),
                 Timer::RetryApp(app) => self.retry_app(&app),
+                Timer::HookTimeout(app, serial, id) => self.hook_timeout(&app, serial, &id),
             }
         }
     }
@@ -444,6 +460,7 @@ impl Engine {
             Message::Hook(news) => self.on_hook_news(news),
             Message::Rival(done) => self.on_rival(done),
             Message::Audited(result) => self.on_audited(result),
+            Message::Daemons(daemons) => self.on_daemons(daemons),
         }
     }
 

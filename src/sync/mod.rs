@@ -14,6 +14,7 @@
 //! | [`work`], [`answers`], [`shards`] | starting requests; the server's answers; writing the inventory |
 //! | [`scan`] | what there is in the cluster before the first plan, and discovery |
 //! | `ownership`, `surroundings` | fields that are others'; autoscalers that are not in Git |
+//! | `verdicts`, `nodes` | what health is judged by; nodes that do not count for DaemonSets |
 //! | [`hooks`] | Helm hooks |
 //! | [`testing`], [`teardown`] | `retune test`; the end of a cloud |
 //! | [`holds`] | "hands off" an app or an object, until a time |
@@ -33,6 +34,7 @@ pub mod holds;
 pub mod hooks;
 pub mod index;
 pub mod memory;
+mod nodes;
 pub mod observe;
 mod ownership;
 pub mod preview;
@@ -46,5 +48,6 @@ mod surroundings;
 pub mod survey;
 pub mod teardown;
 pub mod testing;
+mod verdicts;
 pub mod why;
 pub mod work;

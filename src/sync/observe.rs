@@ -11,7 +11,7 @@ use crate::cloud::spec::DriftMode;
 use crate::cluster::discovery::Resource;
 use crate::cluster::meta::Meta;
 use crate::cluster::objects::owner_value;
-use crate::cluster::watch::{self, Digest, Event, Notice, WatchSpec};
+use crate::cluster::watch::{self, Event, Notice, WatchSpec};
 use crate::cluster::{ErrorKind, LABEL_CLOUD};
 use crate::health::{self, Health};
 
@@ -36,16 +36,7 @@ impl Engine {
         if !resource.watchable {
             return;
         }
-        let digest: Option<Digest<health::Verdict>> = health::has_rule(group, kind).then(|| {
-            let digest: Digest<health::Verdict> = Arc::new(|object| {
-                serde_json::from_str(object.get()).ok().map(|value: serde_json::Value| {
-                    let hook =
-                        value.pointer("/metadata/labels").and_then(|l| l.get(super::hooks::LABEL_HOOK));
-                    if hook.is_some() { health::judge_hook(&value) } else { health::judge(&value) }
-                })
-            });
-            digest
-        });
+        let digest = self.digest_of(group, kind);
         let spec = WatchSpec {
             resource,
             namespace: String::new(),
@@ -53,6 +44,9 @@ impl Engine {
             field_selector: String::new(),
             digest,
         };
+        if key.0.as_ref() == "apps" && key.1.as_ref() == "DaemonSet" {
+            self.watch_nodes();
+        }
         let task = tokio::spawn(watch::run(self.target.client.clone(), spec, self.notices.clone()));
         self.watches
             .insert(key, WatchState { handle: task.abort_handle(), synced: false, failing: false, round: 0 });
@@ -112,8 +106,9 @@ impl Engine {
         known.round = round;
         self.hold_annotation(id, &meta);
         let Some(known) = self.index.objects.get_mut(id) else { return };
-        if let Some(verdict) = verdict
-            && (known.uid.is_none() || known.uid == Some(meta.uid))
+        let is_it = known.uid.is_none() || known.uid == Some(meta.uid);
+        if let Some(verdict) = verdict.filter(|v| is_it && !self.ask_daemons(id, v))
+            && let Some(known) = self.index.objects.get_mut(id)
         {
             let was_established = known.health == Health::Ready;
             if known.set_health(meta.rv, verdict) {

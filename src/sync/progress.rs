@@ -70,7 +70,12 @@ impl Engine {
             }
             Order::Apply(id) => {
                 self.note_app_start(&id);
-                self.want(&id, false);
+                // What drifted and is found by the plan waits with other drift, not before the commit's own changes.
+                let digest =
+                    self.desired.as_ref().and_then(|d| d.object(&id)).map(|(_, object)| object.digest);
+                let drift =
+                    self.index.objects.get(&id).is_some_and(|k| k.digest.is_some() && k.digest == digest);
+                self.want(&id, drift);
             }
             Order::Delete(action) => {
                 if let Some(known) = self.index.objects.get(&action.id) {

@@ -31,6 +31,8 @@ pub(super) struct Report {
     written: CloudSyncStatus,
     /// It is to be written.
     pub(super) due: bool,
+    /// Apps that are removed and whose delete hooks nobody knows.
+    pub(super) unknown_delete_hooks: std::collections::BTreeSet<std::sync::Arc<str>>,
     in_flight: bool,
     last_write: Option<Instant>,
     /// Drift seen and not yet corrected.
@@ -59,6 +61,7 @@ impl Report {
             status: status.clone(),
             written: status.clone(),
             due: true,
+            unknown_delete_hooks: std::collections::BTreeSet::new(),
             in_flight: false,
             last_write: None,
             drifting: HashMap::new(),
@@ -288,6 +291,7 @@ impl Engine {
         status.drift = self.report.recent.iter().cloned().collect();
         status.objects = u32::try_from(self.index.objects.len()).unwrap_or(u32::MAX);
         (status.hooks, status.deleting, status.orphans) = self.make_notes();
+        status.left_out = self.left_out();
         status.holds = self.hold_status();
         status.pinned = self.pinned_status();
         let mut not_ready = self.app_states();
@@ -399,7 +403,30 @@ impl Engine {
             .collect();
         deleting.sort_by(|a, b| a.object.cmp(&b.object));
         deleting.truncate(LISTED);
-        (failed.chain(gone).take(LISTED).collect(), deleting, self.orphans.status(LISTED))
+        let unknown = self
+            .report
+            .unknown_delete_hooks
+            .iter()
+            .map(|app| note(app, String::new(), super::hooks::UNKNOWN_DELETE_HOOKS));
+        (failed.chain(gone).chain(unknown).take(LISTED).collect(), deleting, self.orphans.status(LISTED))
+    }
+
+    /// DaemonSets that count as ready although some of their nodes are not waited for.
+    fn left_out(&self) -> Vec<NoteStatus> {
+        let ready = |k: &&super::index::Tracked| k.health == crate::health::Health::Ready && !k.deleting;
+        let mut out: Vec<NoteStatus> = self
+            .index
+            .objects
+            .iter()
+            .filter(|(id, k)| id.is("apps", "DaemonSet") && ready(k))
+            .filter_map(|(id, k)| {
+                let message = k.message.as_deref()?.to_owned();
+                Some(NoteStatus { app: k.app.to_string(), object: id.to_string(), message })
+            })
+            .collect();
+        out.sort_by(|a, b| a.object.cmp(&b.object));
+        out.truncate(LISTED);
+        out
     }
 
     /// The apps that are not at the cloud's revision.

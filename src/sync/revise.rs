@@ -192,6 +192,8 @@ impl Engine {
                 tracing::warn!(object = %held.action.id, app = %held.app, "withheld: {} {}", held.action.verb.as_str(), held.guard);
             }
         }
+        self.take_rules_in(&desired);
+        self.tell_unknown_delete_hooks(&plan);
         // Watches begin with the first plan: drift found by them can then be blamed field by field.
         let kinds: BTreeSet<_> = desired
             .cloud

@@ -12,7 +12,7 @@ use crate::cloud::ObjectId;
 use crate::plan::Verb;
 
 impl Engine {
-    /// An object is to be applied; `urgent` before what a run has queued.
+    /// An object is to be applied: `urgent` (drift, a retry) or for a run.
     pub(super) fn want(&mut self, id: &ObjectId, urgent: bool) {
         let Some(known) = self.index.objects.get_mut(id) else { return };
         if known.deleting {
@@ -61,7 +61,14 @@ impl Engine {
         // While the server fails, one request at a time asks whether it is back.
         let slots = if self.brake_backoff.attempts() > 0 { 1 } else { SLOTS };
         while self.in_flight < slots {
-            let Some(id) = self.urgent.pop_front().or_else(|| self.queue.pop_front()) else { break };
+            // By turns: neither does a storm of drift hold up a commit, nor the other way round.
+            self.run_first = !self.run_first;
+            let (first, second) = if self.run_first {
+                (&mut self.queue, &mut self.urgent)
+            } else {
+                (&mut self.urgent, &mut self.queue)
+            };
+            let Some(id) = first.pop_front().or_else(|| second.pop_front()) else { break };
             self.start_apply(&id);
         }
         while self.in_flight < slots {

@@ -5,6 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+#[cfg(feature = "cel")]
+use retune::health::judge_with;
 use retune::health::{Health, judge};
 use serde::Deserialize;
 
@@ -93,4 +95,65 @@ fn verdicts_are_those_of_kstatus_but_for_the_deviations_that_are_listed_with_the
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(same >= 170, "only {same} are the same");
+}
+
+#[cfg(feature = "cel")]
+#[derive(Deserialize)]
+struct Own {
+    rules: Vec<retune::cloud::spec::HealthRules>,
+    examples: Vec<Example>,
+}
+
+#[cfg(feature = "cel")]
+#[test]
+fn rules_of_users_give_their_verdicts_and_leave_the_rest_to_the_shipped_ones() {
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder().join("own")).unwrap() {
+        let path = entry.unwrap().path();
+        let own: Own = serde_json::from_str(&std::fs::read_to_string(&path).unwrap())
+            .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let policy = retune::cloud::spec::Health { rules: own.rules, ..Default::default() };
+        let app = std::sync::Arc::from("a");
+        let rules = retune::health::own::OwnRules::of(std::iter::once((&app, &policy)));
+        for example in own.examples {
+            count += 1;
+            let api_version = example.object["apiVersion"].as_str().unwrap();
+            let group = api_version.split_once('/').map_or("", |(group, _)| group);
+            let kind = example.object["kind"].as_str().unwrap();
+            assert!(rules.cases("b", group, kind).is_none(), "another app has no rules");
+            let cases = rules.cases("a", group, kind);
+            assert!(cases.is_some() && rules.speak_of(group, kind), "{}: {}", path.display(), example.case);
+            let verdict = judge_with(&example.object, cases);
+            let says = example.message.is_empty() == verdict.message.is_empty()
+                && verdict.message.contains(&example.message);
+            if verdict.health != example.health || !says {
+                wrong.push(format!("{}: {}: {verdict:?}", path.display(), example.case));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(count >= 20, "only {count} examples were found");
+}
+
+#[cfg(feature = "cel")]
+#[test]
+#[ignore = "prints how long a verdict takes; run by hand with --nocapture"]
+fn how_long_a_verdict_of_a_users_rule_takes() {
+    let text = std::fs::read_to_string(folder().join("own/conditions.json")).unwrap();
+    let own: Own = serde_json::from_str(&text).unwrap();
+    let policy = retune::cloud::spec::Health { rules: own.rules, ..Default::default() };
+    let app = std::sync::Arc::from("a");
+    let begun = std::time::Instant::now();
+    let rules = retune::health::own::OwnRules::of(std::iter::once((&app, &policy)));
+    let read = begun.elapsed();
+    let cases = rules.cases("a", "net.example.org", "Fabric");
+    let begun = std::time::Instant::now();
+    for _ in 0..1_000 {
+        for example in &own.examples {
+            std::hint::black_box(judge_with(&example.object, cases));
+        }
+    }
+    let each = begun.elapsed() / 1_000 / u32::try_from(own.examples.len()).unwrap();
+    println!("three rules read in {read:?}, a verdict in {each:?}");
 }

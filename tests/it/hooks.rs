@@ -350,3 +350,71 @@ fn replicas_under_an_autoscaler_are_left_alone_and_never_fall_to_one() {
     assert_eq!(replicas(), 2);
     running.end();
 }
+
+/// The revision with another policy of its app.
+fn with_policy(news: News, change: impl FnOnce(&mut Policy)) -> News {
+    let News::Desired(desired) = news else { unreachable!("a revision was made") };
+    let mut cloud = (*desired.cloud).clone();
+    let mut app = (*cloud.apps[0]).clone();
+    change(&mut app.policy);
+    cloud.apps = vec![Arc::new(app)];
+    News::Desired(Arc::new(Desired::new(desired.revision.clone(), Arc::new(cloud), Instant::now())))
+}
+
+fn config_map(ns: &str, value: &str) -> Object {
+    object(
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "conf"}, "data": {"a": value}}),
+        ns,
+    )
+}
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
+fn rerun_always_runs_unchanged_hooks_at_each_upgrade_as_helm_does_and_a_restart_runs_none() {
+    let ns = control_plane().namespace("rerun");
+    let revision = |id: &str, value: &str| {
+        let hooks = vec![hook(&[HookEvent::PostInstall, HookEvent::PostUpgrade], 0, job("sync", &ns, "x"))];
+        with_policy(revision(id, &ns, vec![config_map(&ns, value)], hooks), |policy| {
+            policy.hooks.rerun = retune::cloud::spec::Rerun::Always;
+        })
+    };
+    let running = Running::start(&ns);
+    running.send(revision("r1", "1"));
+    running.await_ready("r1");
+    let first = uid("job", "sync", &ns);
+    running.send(revision("r2", "2"));
+    running.await_ready("r2");
+    let second = uid("job", "sync", &ns);
+    assert_ne!(first, second, "an upgrade runs it again, although nothing of it changed");
+    running.end();
+    let running = Running::start(&ns);
+    running.send(revision("r2", "2"));
+    running.await_ready("r2");
+    assert_eq!(uid("job", "sync", &ns), second, "a restart is no upgrade");
+    running.end();
+}
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
+fn a_hook_that_hangs_fails_at_its_deadline_and_a_newer_revision_goes_on() {
+    let ns = control_plane().namespace("hanging");
+    let hooks = |outcome: &str| {
+        let pod = json!({"metadata": {"annotations": {"test.retune.dev/outcome": outcome}}, "spec": {"restartPolicy": "Never",
+            "containers": [{"name": "main", "image": "example.org/x:1"}]}});
+        let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "migrate"}, "spec": {"template": pod}});
+        vec![hook(&[HookEvent::PreInstall], 0, object(job, &ns))]
+    };
+    let running = Running::start(&ns);
+    let hung = revision("r1", &ns, vec![config_map(&ns, "1")], hooks("hang"));
+    running
+        .send(with_policy(hung, |policy| policy.hooks.timeout = Some(retune::cloud::duration::Seconds(1))));
+    let note = eventually("the deadline is told", SOON, || {
+        let found = control_plane().get(&["cloudsync", &ns, "-n", "retune-system"])?;
+        found.pointer("/status/hooks/0/message")?.as_str().map(str::to_owned)
+    });
+    assert!(note.contains("migrate") && note.contains("did not finish within 1s"), "{note}");
+    assert!(control_plane().get(&["configmap", "conf", "-n", &ns]).is_none(), "nothing is applied after it");
+    running.send(revision("r2", &ns, vec![config_map(&ns, "2")], hooks("")));
+    running.await_ready("r2");
+    running.end();
+}

@@ -39,5 +39,7 @@ mod support;
 mod template;
 mod tools_cache;
 #[cfg(feature = "syncer")]
+mod verdicts;
+#[cfg(feature = "syncer")]
 mod why;
 mod yaml;

@@ -10,6 +10,10 @@ use crate::plan::hooks::{When, key, plain};
 use crate::plan::operation::Operation;
 use crate::sync::engine::{Engine, Message};
 
+/// Told of an app that is removed and whose delete hooks are not in the inventory.
+pub(in crate::sync) const UNKNOWN_DELETE_HOOKS: &str = "it is removed without delete hooks: the inventory does not have them (it was lost and rebuilt from labels, \
+     they were too large for it, or the app was never applied whole). If its chart has pre-delete or post-delete hooks, do their work by hand";
+
 /// What is seen of hooks' objects.
 #[derive(Debug, Default)]
 pub(in crate::sync) struct Leftovers {
@@ -179,6 +183,20 @@ impl Engine {
         record.keep_for_deletion(hooks, sealed, &rendered.depends_on);
         if record.operation.kind.is_some() {
             record.operation_mut().finish();
+        }
+    }
+
+    /// Says of apps that are being removed when nobody knows whether they had delete hooks.
+    pub(in crate::sync) fn tell_unknown_delete_hooks(&mut self, plan: &crate::plan::Plan) {
+        for removed in plan.apps.iter().filter(|a| a.removed && a.operation.is_some()) {
+            let Some(record) = self.memory.apps.get(&removed.app) else { continue };
+            if record.delete_hooks.is_some() || self.report.unknown_delete_hooks.contains(&removed.app) {
+                continue;
+            }
+            tracing::warn!(app = %removed.app, "{UNKNOWN_DELETE_HOOKS}");
+            self.report.unknown_delete_hooks.insert(Arc::clone(&removed.app));
+            self.report.note(true, "DeleteHooksUnknown", format!("{}: {UNKNOWN_DELETE_HOOKS}", removed.app));
+            self.report.due = true;
         }
     }
 

@@ -17,9 +17,11 @@
 //! | `requests` | creating, reading and deleting hooks' objects |
 //! | `kept` | delete hooks in the inventory |
 //! | `left` | what becomes of objects that succeeded hooks leave |
+//! | `limit` | how long a hook may take |
 
 mod kept;
 mod left;
+mod limit;
 mod requests;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -35,7 +37,7 @@ use crate::health::{Health, Verdict};
 use crate::plan::hooks::{DueHook, When, key};
 use crate::plan::operation::step;
 
-pub(super) use left::Leftovers;
+pub(super) use left::{Leftovers, UNKNOWN_DELETE_HOOKS};
 pub(super) use requests::{Ending, Start};
 
 /// The label on a hook's object.
@@ -311,8 +313,11 @@ impl Engine {
                 let early = current.early.take().filter(|(of, _)| *of == uid).map(|(_, verdict)| verdict);
                 if !waits(&current.due.id) {
                     self.hook_succeeded(&run);
-                } else if let Some(verdict) = early.or(verdict) {
-                    self.on_hook_verdict(&run, &verdict);
+                } else {
+                    self.time_hook(&run);
+                    if let Some(verdict) = early.or(verdict) {
+                        self.on_hook_verdict(&run, &verdict);
+                    }
                 }
             }
             HookEvent::Started(Err(error)) => {

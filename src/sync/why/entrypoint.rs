@@ -3,6 +3,7 @@
 //! helm-toolkit's init containers run kubernetes-entrypoint, which reads `DEPENDENCY_*` variables:
 //! <https://opendev.org/airship/kubernetes-entrypoint>. Names are separated by commas, each `name` or `namespace:name`.
 
+use crate::cluster::objects::selector;
 use serde_json::Value;
 
 /// Something that a container waits for.
@@ -100,13 +101,6 @@ pub fn dependencies(container: &Value, namespace: &str) -> Vec<Dependency> {
         }
     }
     out
-}
-
-/// `a=b,c=d` from a map of labels.
-#[must_use]
-pub fn selector(labels: &Value) -> String {
-    let pairs = labels.as_object().into_iter().flatten();
-    pairs.map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or_default())).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]
