@@ -123,9 +123,9 @@ pub fn check_reach(repository: &Repository, clouds: &[RenderedCloud]) -> Vec<Pro
 fn reach(w: &Written<'_>, objects: &[&Object]) -> Option<(String, String)> {
     let path = FieldPath::parse(w.path).ok()?;
     let mut end = None;
-    let mut meant = 0;
+    let mut meant = false;
     for object in objects.iter().filter(|o| w.objects.matches(&o.id)) {
-        meant += 1;
+        meant = true;
         let body = object.json();
         if !path.places(&body).is_ok_and(|places| places.is_empty()) {
             return None;
@@ -136,7 +136,7 @@ fn reach(w: &Written<'_>, objects: &[&Object]) -> Option<(String, String)> {
                 .map(|(key, known)| (key.to_owned(), nearest(key, known.iter().copied()).map(str::to_owned)));
         }
     }
-    if meant == 0 {
+    if !meant {
         let hint = "correct its `objects` or remove the rule".to_owned();
         return Some((format!("{}: no object is meant", w.path), hint));
     }
@@ -144,9 +144,9 @@ fn reach(w: &Written<'_>, objects: &[&Object]) -> Option<(String, String)> {
     match end {
         Some((key, near)) => {
             let hint = near.map_or_else(|| remove.to_owned(), |near| format!("did you mean {near:?}?"));
-            Some((format!("{}: none of the {meant} objects meant has {key:?} there", w.path), hint))
+            Some((format!("{}: no object that is meant has {key:?} there", w.path), hint))
         }
-        None => Some((format!("{}: none of the {meant} objects meant has it", w.path), remove.to_owned())),
+        None => Some((format!("{}: no object that is meant has it", w.path), remove.to_owned())),
     }
 }
 

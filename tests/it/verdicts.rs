@@ -28,20 +28,20 @@ fn a_users_rule_decides_when_an_app_is_ready_and_a_changed_rule_judges_anew() {
     let rule = with_rule("self.metadata.annotations['state'] == 'done'");
     let first = cloud.repo.commit("Rules", &[("apps/db.yaml", &rule)]);
     let mut retune = cloud.start();
-    let told = |state: &str| {
-        eventually(&format!("db is {state}"), SOON, || {
-            app_status(&cloud, "db").filter(|(s, _)| s == state).map(|(_, message)| message)
+    let told = |state: &str, why: &str| {
+        eventually(&format!("db is {state}: {why}"), SOON, || {
+            app_status(&cloud, "db").filter(|(s, message)| s == state && message.contains(why))
         })
     };
     let annotate = |state: &str| {
         let mark = format!("state={state}");
         control_plane().kubectl(&["annotate", "--overwrite", "cm", "result", "-n", &cloud.name, &mark]);
     };
-    assert!(told("progressing").contains("nobody has marked it"));
+    told("progressing", "nobody has marked it");
     assert!(cloud.get("cm", "other").is_some(), "another app's ConfigMaps are not judged by it");
     assert!(cloud.get("cm", "web").is_none(), "its dependant waits");
     annotate("broken");
-    assert!(told("failed").contains("it is broken"));
+    told("failed", "it is broken");
     annotate("done");
     cloud.await_ready(&first);
     assert!(cloud.get("cm", "web").is_some());
@@ -49,7 +49,7 @@ fn a_users_rule_decides_when_an_app_is_ready_and_a_changed_rule_judges_anew() {
     // Another rule, the same objects: they are judged anew, and nothing is written.
     let log = control_plane().audit();
     let second = cloud.repo.commit("Other rules", &[("apps/db.yaml", &with_rule("has(self.data.never)"))]);
-    assert!(told("progressing").contains("nobody has marked it"));
+    told("progressing", "nobody has marked it");
     let third = cloud.repo.commit("The first rules", &[("apps/db.yaml", &rule)]);
     cloud.await_ready(&third);
     assert_ne!(second, third);
@@ -60,7 +60,7 @@ fn a_users_rule_decides_when_an_app_is_ready_and_a_changed_rule_judges_anew() {
     assert!(retune.wait().success());
     annotate("waiting");
     let _retune = cloud.start();
-    assert!(told("progressing").contains("nobody has marked it"));
+    told("progressing", "nobody has marked it");
 }
 
 #[test]
