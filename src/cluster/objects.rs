@@ -166,7 +166,7 @@ pub async fn list(
 ) -> Result<Vec<Value>, ApiError> {
     let labels = super::discovery::escape(labels);
     let path = format!("{}?labelSelector={labels}&limit={limit}", resource.collection(namespace));
-    let mut list: Value = client.get(&path).await?;
+    let mut list = super::logs::ask(client, &path).await?;
     let mut items = list["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
     // The items of a list do not say their kind; rules go by it.
     let version = match &*resource.group {

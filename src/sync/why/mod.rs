@@ -29,14 +29,10 @@ use crate::cloud::object::split_api_version;
 use crate::cluster::LABEL_APP;
 use crate::cluster::client::Client;
 use crate::cluster::crd::{CloudSyncStatus, Inventory};
-use crate::cluster::discovery::{Discovery, Resource, escape};
+use crate::cluster::discovery::{Discovery, Resource};
 use crate::cluster::error::{ApiError, ErrorKind};
-<<<<<<< HEAD
-use crate::cluster::{LABEL_CLOUD, logs, state};
-=======
 use crate::cluster::objects::{self, selector};
-use crate::cluster::{LABEL_CLOUD, state};
->>>>>>> 13cc5cf (Let users write health rules in CEL, leave out nodes for DaemonSets, give hooks a deadline; benches of the graph, its edges, preemption and a drift storm)
+use crate::cluster::{LABEL_CLOUD, logs, state};
 use crate::health::{self, Health};
 use crate::plan::references::{Reference, references};
 
@@ -472,27 +468,7 @@ impl Explainer<'_> {
     }
 
     async fn list(&self, resource: &Resource, namespace: &str, labels: &str) -> Result<Vec<Value>, ApiError> {
-<<<<<<< HEAD
-        let path = format!("{}?labelSelector={}&limit=500", resource.collection(namespace), escape(labels));
-        let mut list = logs::ask(self.client, &path).await?;
-        let mut items = list["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
-        // The items of a list do not say their kind; rules go by it.
-        let version = match &*resource.group {
-            "" => resource.version.to_string(),
-            group => format!("{group}/{}", resource.version),
-        };
-        for item in &mut items {
-            item["apiVersion"] = Value::from(version.as_str());
-            item["kind"] = Value::from(&*resource.kind);
-        }
-        Ok(items)
-=======
-        let list = objects::list(self.client, resource, namespace, labels, 500);
-        tokio::time::timeout(PATIENCE, list).await.unwrap_or_else(|_| {
-            let what = format!("list {}", resource.kind);
-            Err(ApiError::unreadable(what, format!("no answer within {} s", PATIENCE.as_secs())))
-        })
->>>>>>> 13cc5cf (Let users write health rules in CEL, leave out nodes for DaemonSets, give hooks a deadline; benches of the graph, its edges, preemption and a drift storm)
+        objects::list(self.client, resource, namespace, labels, 500).await
     }
 
     /// The last Events about an object, warnings before others.
