@@ -99,6 +99,8 @@ pub struct Run {
     index: HashMap<Arc<str>, usize>,
     /// Every object still outstanding, to its app.
     owners: HashMap<ObjectId, usize>,
+    /// Apps whose generated Secrets are not there.
+    held_back: HashSet<Arc<str>>,
 }
 
 impl Run {
@@ -258,6 +260,18 @@ impl Run {
         self.owners.contains_key(id)
     }
 
+    /// Names the apps whose generated Secrets are not there: nothing new of them is applied but their namespaces.
+    /// Corrections go on.
+    pub fn hold_back(&mut self, apps: HashSet<Arc<str>>) {
+        self.held_back = apps;
+    }
+
+    fn waits_for_secrets(&self, index: usize) -> bool {
+        let plan = &self.apps[index].plan;
+        let news = || !plan.hooks.is_empty() || plan.applies.iter().any(|a| a.verb != Verb::Correct);
+        self.held_back.contains(&plan.app) && !plan.removed && news()
+    }
+
     /// What may start now. `ready` tells an app's readiness, `established` whether a CRD's kind is served.
     pub fn advance(
         &mut self,
@@ -286,6 +300,7 @@ impl Run {
         others_applied: bool,
         orders: &mut Vec<Order>,
     ) -> bool {
+        let held_back = self.waits_for_secrets(index);
         let app = &mut self.apps[index];
         match app.state {
             State::Waiting if app.plan.removed => {
@@ -338,6 +353,10 @@ impl Run {
             }
             State::Recording => return false,
             State::Recorded => {
+                let pre = app.plan.hooks.iter().any(|h| h.when == When::Pre);
+                if held_back && (pre || app.plan.applies.iter().all(|a| a.phase != Phase::Namespace)) {
+                    return false;
+                }
                 if app.plan.hooks.iter().any(|h| h.when == When::Pre) {
                     app.state = State::PreHooks;
                     app.hooks_running = true;
@@ -377,6 +396,9 @@ impl Run {
                 if !app.failed.is_empty() {
                     app.state = State::Failed;
                     return true;
+                }
+                if held_back && phase == Phase::Namespace {
+                    return false;
                 }
                 if phase == Phase::Definition
                     && !app.plan.applies.iter().filter(|a| a.phase == phase).all(|a| established(&a.id))
@@ -490,7 +512,14 @@ mod tests {
     }
 
     fn plan(apps: Vec<AppPlan>) -> Plan {
-        Plan { apps, withheld: Vec::new(), held: Vec::new(), approval: None, unchanged: 0 }
+        Plan {
+            apps,
+            withheld: Vec::new(),
+            secrets: Vec::new(),
+            held: Vec::new(),
+            approval: None,
+            unchanged: 0,
+        }
     }
 
     fn names(orders: &[Order]) -> Vec<String> {
@@ -537,6 +566,23 @@ mod tests {
         assert!(run.advance(NOT_READY, ESTABLISHED).is_empty());
         run.recorded("a");
         assert_eq!(names(&run.advance(NOT_READY, ESTABLISHED)), ["apply x"]);
+    }
+
+    #[test]
+    fn an_app_without_its_secrets_gets_its_namespace_and_corrections_and_nothing_else() {
+        let applies = vec![
+            action("Namespace", "", "ns", Verb::Update),
+            action("Deployment", "apps", "dep", Verb::Update),
+        ];
+        let correction = vec![action("ConfigMap", "", "map", Verb::Correct)];
+        let mut run =
+            Run::new(&plan(vec![app("a", &[], applies.clone(), vec![]), app("b", &[], correction, vec![])]));
+        run.hold_back(["a".into(), "b".into()].into());
+        assert_eq!(names(&run.advance(NOT_READY, ESTABLISHED)), ["apply ns", "apply map"]);
+        run.applied(&applies[0].id);
+        assert!(run.advance(NOT_READY, ESTABLISHED).is_empty());
+        run.hold_back(HashSet::new());
+        assert_eq!(names(&run.advance(NOT_READY, ESTABLISHED)), ["apply dep"]);
     }
 
     #[test]

@@ -32,29 +32,36 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
     let line = live::block_on(async {
         let client = args.cloud.connect.connect().await?;
         let found = live::cloudsync(&client, &cloud).await?;
-        let Some(withheld) = &found.status.withheld else {
+        let rotation = found.status.rotation.iter().filter(|r| r.state == "planned");
+        // What waits: digest, how many actions.
+        let waits: Vec<(&str, usize)> = found
+            .status
+            .withheld
+            .iter()
+            .map(|w| (w.digest.as_str(), w.actions.len()))
+            .chain(rotation.map(|r| (r.digest.as_str(), r.plan.len())))
+            .collect();
+        if waits.is_empty() {
             return Err(CommandError::refused(format!("cloud {cloud}: nothing is withheld")));
-        };
-        let bare = args.digest.trim_start_matches("sha256:");
-        if bare.len() < 12 || !withheld.digest.trim_start_matches("sha256:").starts_with(bare) {
-            return Err(CommandError::refused(format!("cloud {cloud}: what is withheld now has the digest {}", withheld.digest))
-                .hint("look at `retune status` again: the plan has changed, or the digest is shorter than twelve digits"));
         }
+        let bare = args.digest.trim_start_matches("sha256:");
+        let named = waits.iter().find(|(digest, _)| digest.trim_start_matches("sha256:").starts_with(bare));
+        let Some((digest, actions)) = named.filter(|_| bare.len() >= 12) else {
+            let digests: Vec<&str> = waits.iter().map(|(digest, _)| *digest).collect();
+            return Err(CommandError::refused(format!("cloud {cloud}: what is withheld now has the digest {}", digests.join(" or ")))
+                .hint("look at `retune status` again: the plan has changed, or the digest is shorter than twelve digits"));
+        };
         let expires = time::now_seconds() + i64::try_from(lasts.as_secs()).unwrap_or(3_600);
         let mut approvals = found.spec.approvals.clone();
         approvals.push(Approval {
-            digest: withheld.digest.clone(),
+            digest: (*digest).to_owned(),
             by: live::whoami(),
             expires: Some(time::rfc3339(expires)),
         });
         state::patch_cloudsync_spec(&client, &cloud, &json!({"approvals": approvals}))
             .await
             .map_err(live::api)?;
-        Ok(format!(
-            "approved {} actions of cloud {cloud}, until {}",
-            withheld.actions.len(),
-            time::rfc3339(expires)
-        ))
+        Ok(format!("approved {} actions of cloud {cloud}, until {}", actions, time::rfc3339(expires)))
     })?;
     ui.line(&line)?;
     Ok(Exit::Success)

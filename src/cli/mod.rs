@@ -43,6 +43,8 @@ mod history;
 mod hold;
 #[cfg(feature = "syncer")]
 mod install;
+#[cfg(feature = "age")]
+mod key;
 mod kustomize;
 #[cfg(feature = "syncer")]
 mod live;
@@ -55,6 +57,8 @@ mod render;
 mod resume;
 #[cfg(feature = "syncer")]
 mod rollback;
+#[cfg(feature = "syncer")]
+mod rotate;
 #[cfg(feature = "syncer")]
 mod run;
 mod schema;
@@ -143,6 +147,15 @@ enum Command {
     /// Approve withheld actions by their digest.
     #[cfg(feature = "syncer")]
     Approve(approve::Args),
+    /// Make other values for a generated Secret: a plan first.
+    #[cfg(feature = "syncer")]
+    Rotate(rotate::Args),
+    /// Export and import the per-cloud key, encrypted.
+    #[cfg(feature = "age")]
+    Key(key::Args),
+    /// Export and import the per-cloud key (not in this build: it needs the feature `age`).
+    #[cfg(all(feature = "syncer", not(feature = "age")))]
+    Key(NoAge),
     /// Install retune's CRDs and roles in a cluster.
     #[cfg(feature = "syncer")]
     Install(install::Args),
@@ -161,6 +174,14 @@ enum Command {
     Helm(helm::Args),
     /// Print a completion script for a shell.
     Completions(completions::Args),
+}
+
+/// Whatever is asked of a command that this build does not have.
+#[cfg(all(feature = "syncer", not(feature = "age")))]
+#[derive(Debug, clap::Args)]
+struct NoAge {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    _rest: Vec<String>,
 }
 
 impl Command {
@@ -196,6 +217,15 @@ impl Command {
             Self::Suspend(args) => suspend::run(args, ui),
             #[cfg(feature = "syncer")]
             Self::Approve(args) => approve::run(args, ui),
+            #[cfg(feature = "syncer")]
+            Self::Rotate(args) => rotate::run(args, ui),
+            #[cfg(feature = "age")]
+            Self::Key(args) => key::run(args, ui),
+            #[cfg(all(feature = "syncer", not(feature = "age")))]
+            Self::Key(NoAge { .. }) => {
+                Err(CommandError::cli("this retune was built without age, and cannot encrypt a key")
+                    .hint("build it with `cargo build --release --features age`"))
+            }
             #[cfg(feature = "syncer")]
             Self::Install(args) => install::run(args, ui),
             Self::Check(args) => check::run(args, ui),

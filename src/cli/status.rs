@@ -97,6 +97,15 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
         lines.push(format!("orphans   {} stay although Git has them no more", status.orphans.len()));
         lines.extend(status.orphans.iter().map(|o| format!("  {} (from {})", o.object, o.app)));
     }
+    if !status.secrets.is_empty() {
+        lines.push(format!("secrets   {} to look at", status.secrets.len()));
+        lines.extend(
+            status.secrets.iter().map(|s| format!("  {} {} ({}): {}", s.secret, s.state, s.app, s.message)),
+        );
+    }
+    if let Some(rotation) = &status.rotation {
+        lines.push(format!("rotation  {} {}: {}", rotation.secret, rotation.state, rotation.message));
+    }
     if let Some(test) = &status.test {
         lines.push(format!("test      {} {} {}", test.app, test.state, test.message));
     }

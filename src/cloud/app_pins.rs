@@ -122,6 +122,7 @@ mod tests {
             digest: rendered::app_digest(&objects, &[]),
             objects,
             hooks: Vec::new(),
+            generated: std::sync::Arc::default(),
             state: AppState::Ready,
         })
     }

@@ -9,6 +9,7 @@
 //! | [`object`], [`normal`], [`scope`] | one rendered object, its normal form, namespaced or not |
 //! | [`mod@load`], [`schema`], [`graph`], [`layers`] | reading and checking the configuration, both repositories as one tree |
 //! | [`mod@render`], [`rendered`], [`cache`] | one revision's render, what it gives, what is reused |
+//! | [`secrets`] | Secrets that are generated |
 //! | [`rules`] | the platform's own rules, as data |
 //! | [`lock`], [`remote`] | `retune.lock`; charts that are not in the repository, and who gives them |
 //! | [`app_pins`] | apps of other revisions in a revision |
@@ -35,6 +36,7 @@ pub mod rendered;
 pub mod rules;
 pub mod schema;
 pub mod scope;
+pub mod secrets;
 pub mod spec;
 
 mod allyaml;
@@ -59,3 +61,4 @@ pub use remote::{ChartError, ChartErrorKind, ChartRequest, Charts, FetchedChart}
 pub use render::{Options, render, render_loaded};
 pub use rendered::{AppState, Hook, HookDeletePolicy, HookEvent, Policy, RenderedApp, RenderedCloud};
 pub use scope::{CrdScopes, Offline, Scopes};
+pub use secrets::{GeneratedSecret, SecretAt};

@@ -20,6 +20,7 @@ use super::record::{LayerReads, Recorder, Trees};
 use super::remote::{ChartReads, Charts, Remotes};
 use super::rendered::{AppState, HookMeta, Policy, RenderedApp, RenderedCloud, app_digest, cloud_digest};
 use super::scope::{CrdScopes, Scopes, built_in};
+use super::secrets::{self, GeneratedSecret};
 use super::sources::{self, Rendered};
 use super::spec::{CloudSpec, Seconds};
 use crate::files::FileTree;
@@ -96,9 +97,18 @@ pub fn render_loaded(
     let tree = composed.tree();
     let selected = repository.select(profile)?;
     let mut problems = Vec::new();
+    let mut secrets: BTreeMap<&str, Vec<GeneratedSecret>> = BTreeMap::new();
     for (app, _) in &selected {
         unsupported(app, &mut problems);
+        match secrets::check::declared(app) {
+            Ok(declared) => {
+                secrets.insert(&app.app.metadata.name, declared);
+            }
+            Err(found) => problems.extend(found),
+        }
     }
+    let declared: Vec<&GeneratedSecret> = secrets.values().flatten().collect();
+    problems.extend(secrets::check::across(&declared));
     let job = Job { composed, tree: &*tree, repository, profile, options };
     let stages = parallel(options.threads, &selected, |(app, _)| job.first_stage(app));
 
@@ -118,6 +128,7 @@ pub fn render_loaded(
 
     let mut apps = Vec::with_capacity(selected.len());
     let mut rendered = 0;
+    let mut generated: Vec<(ObjectId, &str, Origin)> = Vec::new();
     let mut seen: HashMap<ObjectId, (&str, Origin)> = HashMap::new();
     for (result, (app, needs)) in renders.into_iter().zip(&selected) {
         match result {
@@ -125,6 +136,10 @@ pub fn render_loaded(
             Ok((render, fresh)) => {
                 rendered += usize::from(fresh);
                 let name = app.app.metadata.name.as_str();
+                for secret in secrets.get(name).into_iter().flatten() {
+                    let id = ObjectId::new("", "Secret", Some(&secret.at.namespace), &secret.at.name);
+                    generated.push((id, name, secret.origin.clone()));
+                }
                 for object in render.objects.iter().chain(render.hooks.iter().map(|h| &h.object)) {
                     if let Some((other, origin)) =
                         seen.insert(object.id.clone(), (name, object.origin.clone()))
@@ -133,8 +148,16 @@ pub fn render_loaded(
                     }
                 }
                 super::ownership::check_places(repository, app, &render.objects, &mut problems);
-                apps.push(assemble(app, needs, &repository.cloud.spec, &render));
+                let secrets = secrets.remove(name).unwrap_or_default();
+                apps.push(assemble(app, needs, &repository.cloud.spec, secrets.into(), &render));
             }
+        }
+    }
+    for (id, name, origin) in generated {
+        if let Some((other, place)) = seen.get(&id) {
+            let message = format!("{id} is generated here and rendered by {place} (app {other})");
+            let problem = Problem::new(ProblemKind::Duplicate, &origin.file, message).at_line(origin.line);
+            problems.push(problem.of_app(name).hint("keep one: the manifest, or the entry of spec.secrets"));
         }
     }
     if seen.len() > MAX_OBJECTS {
@@ -179,7 +202,13 @@ fn twice(object: &Object, app: &str, other: &str, origin: &Origin) -> Problem {
     problem
 }
 
-fn assemble(app: &LoadedApp, needs: &[String], cloud: &CloudSpec, render: &AppRender) -> Arc<RenderedApp> {
+fn assemble(
+    app: &LoadedApp,
+    needs: &[String],
+    cloud: &CloudSpec,
+    generated: Arc<[GeneratedSecret]>,
+    render: &AppRender,
+) -> Arc<RenderedApp> {
     let spec = &app.app.spec;
     let defaults = &cloud.defaults;
     let policy = Policy {
@@ -200,6 +229,7 @@ fn assemble(app: &LoadedApp, needs: &[String], cloud: &CloudSpec, render: &AppRe
         policy,
         objects: render.objects.clone(),
         hooks: render.hooks.clone(),
+        generated,
         digest: render.digest,
         state: AppState::Ready,
     })

@@ -58,6 +58,8 @@ pub struct RenderedApp {
     pub objects: Vec<Object>,
     /// The chart's hooks; never pruned or corrected.
     pub hooks: Vec<Hook>,
+    /// The Secrets it declares; their values are nowhere in a render.
+    pub generated: Arc<[super::GeneratedSecret]>,
     /// Over the objects and hooks, whatever their order; not over policies. Equal digests mean: nothing to apply.
     pub digest: Digest,
     /// Whether everything it needs exists.

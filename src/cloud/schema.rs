@@ -61,6 +61,9 @@ mod tests {
         "title",
         "description",
         "default",
+        "minimum",
+        "maximum",
+        "format",
     ];
 
     fn keywords(schema: &Value, unknown: &mut Vec<String>) {

@@ -14,6 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use super::duration::Seconds;
+pub use super::secrets::spec::SecretSpec;
 
 /// The `apiVersion` of both kinds.
 pub const API_VERSION: &str = "retune.dev/v1alpha1";
@@ -230,6 +231,9 @@ pub struct AppSpec {
     /// Values for the chart, above helm-configs/<app>/ and global_overrides/.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub values: Option<Values>,
+    /// Secrets that are generated if they are not there, by name: made once, never written over, never in Git.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, SecretSpec>,
     /// How long the app may take to become ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Seconds>,

@@ -149,6 +149,18 @@ impl<'a> Walk<'a> {
     }
 
     fn text(&mut self, node: &Node, text: &str, schema: &Value, path: &[String]) {
+        let bound = |name: &str| schema.get(name).and_then(Value::as_f64);
+        if let (Ok(number), true) = (text.parse::<f64>(), type_of(node) == "integer") {
+            let (least, most) = (bound("minimum"), bound("maximum"));
+            if least.is_some_and(|n| number < n) || most.is_some_and(|n| number > n) {
+                let range = match (least, most) {
+                    (Some(least), Some(most)) => format!("between {least} and {most}"),
+                    (Some(least), None) => format!("at least {least}"),
+                    (None, most) => format!("at most {}", most.unwrap_or_default()),
+                };
+                self.report(ProblemKind::BadValue, node, path, &format!("{text} is not {range}"));
+            }
+        }
         let Some(pattern) = schema.get("pattern").and_then(Value::as_str) else { return };
         if node.is_null() {
             return;

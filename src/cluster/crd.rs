@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::plan::operation::OperationRecord;
+use crate::plan::secrets::SecretRecord;
 
 /// The API group of retune's resources.
 pub const GROUP: &str = "retune.dev";
@@ -102,6 +103,9 @@ pub struct CloudSyncSpec {
     /// The latest request of `retune test`; a new `id` asks once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<TestRequest>,
+    /// The latest request of `retune rotate`; a new `id` asks once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotate: Option<RotateRequest>,
     /// What happens to the cloud when this object is deleted: `keep` (default) or `delete`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_delete: Option<String>,
@@ -199,6 +203,58 @@ pub struct TestRequest {
     /// Who.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub by: String,
+}
+
+/// "Make other values for a generated Secret": answered by a plan, carried out once that is approved.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RotateRequest {
+    /// Any text that differs from the last request's.
+    pub id: String,
+    /// `namespace/name`.
+    pub secret: String,
+    /// These keys; all that are drawn unless set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
+    /// Who.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
+}
+
+/// What came of a rotation.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RotationStatus {
+    /// The request's.
+    pub id: String,
+    /// `namespace/name`.
+    pub secret: String,
+    /// `planned`, `rotating`, `done`, `refused` or `failed`.
+    pub state: String,
+    /// What an approval must name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub digest: String,
+    /// What changes and whom it reaches (at most 200 lines).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plan: Vec<String>,
+    /// What to do, or what went wrong.
+    #[serde(default)]
+    pub message: String,
+}
+
+/// A generated Secret that is not as it should be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretStatus {
+    /// `namespace/name`.
+    pub secret: String,
+    /// The app.
+    #[serde(default)]
+    pub app: String,
+    /// `lost`, `waiting`, `refused` or `orphan`.
+    pub state: String,
+    /// What is known, and what to do.
+    #[serde(default)]
+    pub message: String,
 }
 
 /// What came of a test.
@@ -299,6 +355,12 @@ pub struct CloudSyncStatus {
     /// What came of the last `retune test`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<TestStatus>,
+    /// Generated Secrets that are lost, wait, or that no app declares any more (at most 50).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<SecretStatus>,
+    /// What came of the last `retune rotate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<RotationStatus>,
     /// The apps that are pinned to another revision than the cloud's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pinned: Vec<PinnedStatus>,
@@ -520,6 +582,9 @@ pub struct InventorySpec {
     /// The apps it depended on when it was last applied: it goes before them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<String>,
+    /// Generated Secrets that exist, by `namespace/name`: one that is gone is not made again by itself.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, SecretRecord>,
 }
 
 /// What is remembered of one object. All but the identity is empty between the inventory's write and the object's.
@@ -579,6 +644,8 @@ fn cloudsync_definition() -> Value {
             "digest": {"type": "string", "minLength": 12}, "by": text(), "expires": {"type": "string", "format": "date-time"}}})),
         "request": {"type": "object", "required": ["id"], "properties": {"id": text(), "app": text(), "by": text()}},
         "test": {"type": "object", "required": ["id", "app"], "properties": {"id": text(), "app": text(), "by": text()}},
+        "rotate": {"type": "object", "required": ["id", "secret"], "properties": {"id": text(), "secret": text(),
+            "keys": list(&text()), "by": text()}},
         "onDelete": {"type": "string", "enum": ["keep", "delete"]},
         "drift": {"type": "string", "enum": ["correct", "report", "off"]},
         "forceConflicts": {"type": "boolean"}, "auditInterval": text()}});
@@ -593,6 +660,9 @@ fn cloudsync_definition() -> Value {
         "holds": list(&json!({"type": "object", "properties": {"target": text(), "from": text(), "state": text(), "until": text(),
             "reason": text(), "acts": text(), "pending": list(&text())}})),
         "hooks": list(&note), "deleting": list(&note), "leftOut": list(&note),
+        "secrets": list(&json!({"type": "object", "properties": {"secret": text(), "app": text(), "state": text(), "message": text()}})),
+        "rotation": {"type": "object", "properties": {"id": text(), "secret": text(), "state": text(), "digest": text(),
+            "plan": list(&text()), "message": text()}},
         "orphans": list(&json!({"type": "object", "properties": {"object": text(), "app": text()}})),
         "test": {"type": "object", "properties": {"id": text(), "app": text(), "state": text(), "passed": list(&text()),
             "message": text()}},
@@ -638,6 +708,8 @@ fn inventory_definition() -> Value {
         "pastRenders": list(&text()), "objects": count(),
         "entries": {"type": "object", "additionalProperties": entry},
         "hooks": {"type": "object", "additionalProperties": text()},
+        "secrets": {"type": "object", "additionalProperties": {"type": "object", "x-kubernetes-map-type": "atomic",
+            "properties": {"uid": text(), "keys": list(&text())}}},
         "hooksLeft": list(&text()), "deleteHooks": text(), "dependsOn": list(&text()),
         "operation": {"type": "object", "properties": {"number": count(), "kind": text(), "to": text(), "attempt": count(),
             "done": list(&json!({"type": "object", "properties": {"step": text(), "digest": text()}})),

@@ -13,11 +13,14 @@ pub mod error;
 pub mod events;
 pub mod fields;
 pub mod install;
+#[cfg(feature = "age")]
+pub mod key;
 pub mod lease;
 pub mod leftovers;
 pub mod logs;
 pub mod meta;
 pub mod objects;
+pub mod secrets;
 pub mod state;
 pub mod time;
 pub mod watch;

@@ -130,6 +130,8 @@ pub async fn put_cloudsync_status(
         "deleting",
         "orphans",
         "test",
+        "secrets",
+        "rotation",
         "handledRequest",
         "usedApprovals",
         "conditions",
@@ -245,8 +247,8 @@ pub async fn existing_cloud_key(client: &Client, cloud: &str) -> Result<Option<[
     bytes.and_then(|b| b.try_into().ok()).map(Some).ok_or_else(|| ApiError {
         kind: ErrorKind::Invalid,
         what: format!("Secret {SYSTEM_NAMESPACE}/{name}"),
-        message: "has no 32-byte data.key; restore it from a backup, or delete the Secret to get a new key \
-                  (generated secrets and the ledger's encryption depend on it)"
+        message: "has no 32-byte data.key; delete the Secret and put the key back with `retune key import` (charts' \
+                  random text and the ledger's encryption depend on it)"
             .into(),
         status: 0,
         causes: Vec::new(),
@@ -254,7 +256,9 @@ pub async fn existing_cloud_key(client: &Client, cloud: &str) -> Result<Option<[
     })
 }
 
-fn key_name(cloud: &str) -> String {
+/// The name of the Secret with a cloud's key.
+#[must_use]
+pub fn key_name(cloud: &str) -> String {
     format!("retune-key-{cloud}")
 }
 
@@ -264,12 +268,27 @@ pub fn render_seed(cloud_key: &[u8; 32]) -> [u8; 32] {
     *crate::cloud::Digest::of_parts([b"retune.dev/render-seed".as_slice(), cloud_key.as_slice()]).as_bytes()
 }
 
+/// Puts a key into the cluster where there is none.
+///
+/// # Errors
+/// As [`Client::request`]; [`ErrorKind::Conflict`] when there is one.
+pub async fn put_cloud_key(client: &Client, cloud: &str, key: &[u8; 32]) -> Result<(), ApiError> {
+    use base64::Engine as _;
+    let name = key_name(cloud);
+    let body = json!({"apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+        "metadata": {"name": name, "namespace": SYSTEM_NAMESPACE},
+        "data": {"key": base64::engine::general_purpose::STANDARD.encode(key)}});
+    let what = || format!("create Secret {name}");
+    let collection = format!("/api/v1/namespaces/{SYSTEM_NAMESPACE}/secrets");
+    let call = Call::json(Method::POST, &collection, body.to_string());
+    client.request(Purpose::Own, &what, call).await.map(|_| ())
+}
+
 /// The per-cloud key: 32 random bytes in the Secret `retune-key-CLOUD`, created once and never overwritten.
 ///
 /// # Errors
 /// As [`Client::request`]; a Secret without a usable key is an error that says so.
 pub async fn cloud_key(client: &Client, cloud: &str) -> Result<[u8; 32], ApiError> {
-    use base64::Engine as _;
     for _ in 0..3 {
         if let Some(key) = existing_cloud_key(client, cloud).await? {
             return Ok(key);
@@ -277,14 +296,8 @@ pub async fn cloud_key(client: &Client, cloud: &str) -> Result<[u8; 32], ApiErro
         let mut key = [0_u8; 32];
         ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut key)
             .map_err(|_| ApiError::unreadable("per-cloud key", "the system gives no random bytes"))?;
-        let body = json!({"apiVersion": "v1", "kind": "Secret", "type": "Opaque",
-            "metadata": {"name": key_name(cloud), "namespace": SYSTEM_NAMESPACE},
-            "data": {"key": base64::engine::general_purpose::STANDARD.encode(key)}});
-        let what = || format!("create Secret {}", key_name(cloud));
-        let collection = format!("/api/v1/namespaces/{SYSTEM_NAMESPACE}/secrets");
-        let call = Call::json(Method::POST, &collection, body.to_string());
-        match client.request(Purpose::Own, &what, call).await {
-            Ok(_) => return Ok(key),
+        match put_cloud_key(client, cloud, &key).await {
+            Ok(()) => return Ok(key),
             Err(error) if error.kind == ErrorKind::Conflict => {}
             Err(error) => return Err(error),
         }

@@ -197,6 +197,9 @@ pub fn listing(plan: &Plan) -> String {
             let _ = writeln!(out, "  {}", line(action));
         }
     }
+    for secret in &plan.secrets {
+        let _ = writeln!(out, "{} [{}]", secret.line(), secret.app);
+    }
     for held in &plan.held {
         let _ = writeln!(out, "held     {} [{}]: {}", held.what, held.app, held.hold);
     }

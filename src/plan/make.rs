@@ -118,7 +118,7 @@ pub fn make(desired: &RenderedCloud, facts: &Facts) -> Plan {
     }
     let held = hold::take(&mut apps, &mut withheld, &facts.holds);
     let approval = guard::approval_digest(&withheld);
-    let mut plan = Plan { apps, withheld, held, approval, unchanged };
+    let mut plan = Plan { apps, withheld, secrets: Vec::new(), held, approval, unchanged };
     if plan.approval.is_some_and(|digest| facts.approved.contains(&digest)) && !facts.prune_frozen {
         release(&mut plan);
     }

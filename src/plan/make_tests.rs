@@ -34,6 +34,7 @@ fn app(name: &str, objects: Vec<Object>) -> Arc<RenderedApp> {
         objects,
         hooks: Vec::new(),
         digest: Digest::of(name.as_bytes()),
+        generated: std::sync::Arc::default(),
         state: AppState::Ready,
     })
 }

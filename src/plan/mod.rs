@@ -15,6 +15,7 @@
 //! | [`hooks`] | which Helm hooks are due |
 //! | [`operation`] | install, upgrade, rollback, delete, and what is remembered of one under way |
 //! | [`mod@make`] | the comparison |
+//! | [`secrets`] | generated Secrets: what is made, what is lost, rotations |
 //! | [`yields`], [`operators`] | fields left to others; fields that operators move |
 //! | [`display`], [`mask`] | a plan and an object's change for people, secrets masked; texts without secrets |
 //! | [`references`] | the ConfigMaps, Secrets and claims that pods refer to |
@@ -31,6 +32,7 @@ pub mod operation;
 pub mod operators;
 pub mod order;
 pub mod references;
+pub mod secrets;
 pub mod yields;
 
 pub use facts::{AppMemory, Facts, Live, Remembered, Uid};
@@ -139,6 +141,9 @@ pub struct Plan {
     pub apps: Vec<AppPlan>,
     /// What waits for an approval.
     pub withheld: Vec<Withheld>,
+    /// Generated Secrets that would be made, and those that are lost.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<secrets::SecretAction>,
     /// What a hold keeps from being done.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<hold::Held>,
@@ -159,6 +164,7 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.withheld.is_empty()
             && self.held.is_empty()
+            && self.secrets.is_empty()
             && self.actions().next().is_none()
             && self.apps.iter().flat_map(|a| &a.hooks).all(|h| h.unless.is_some())
     }
@@ -188,6 +194,12 @@ impl Plan {
         let hooks = self.apps.iter().flat_map(|a| &a.hooks).filter(|h| h.unless.is_none()).count();
         if hooks > 0 {
             parts.push(format!("{hooks} hooks"));
+        }
+        let lost = self.secrets.iter().filter(|s| s.verb == "lost").count();
+        for (n, what) in [(self.secrets.len() - lost, "secrets to generate"), (lost, "secrets lost")] {
+            if n > 0 {
+                parts.push(format!("{n} {what}"));
+            }
         }
         if !self.withheld.is_empty() {
             parts.push(format!("{} withheld", self.withheld.len()));

@@ -55,6 +55,9 @@ impl Engine {
                 for cause in &conflicts {
                     tracing::info!(object = %id, field = %cause.field, "took a field: {}", cause.message);
                 }
+                if id.is("", "Namespace") {
+                    self.namespace_is_there(&id.name);
+                }
                 if let Some(active) = &mut self.active {
                     active
                         .conflicts

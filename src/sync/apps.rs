@@ -42,7 +42,8 @@ impl Engine {
             errors.extend(self.hook_failure(app));
         }
         let incomplete = self.incomplete.contains(app);
-        if waiting.is_none() && errors.is_empty() && hook.is_none() && !incomplete {
+        let secret = self.secrets.trouble(app);
+        if waiting.is_none() && errors.is_empty() && hook.is_none() && !incomplete && secret.is_none() {
             return None;
         }
         let none = Vec::new();
@@ -62,6 +63,11 @@ impl Engine {
             let again =
                 if retried > 0 { format!(" (tried again, {retried} times so far)") } else { String::new() };
             return Some(("failed", format!("{error}{again}"), none));
+        }
+        // One that waits for its turn may get its namespace, and so its Secrets, from the app it waits for.
+        let turn = matches!(run.map(|r| &r.state), Some(State::Waiting));
+        if let Some((state, message)) = secret.filter(|(state, _)| *state == "failed" || !turn) {
+            return Some((state, message, none));
         }
         if incomplete && let Some(hold) = self.holds.of_app(app) {
             return Some(("held", hold.to_string(), none));

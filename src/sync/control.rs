@@ -133,6 +133,7 @@ impl Engine {
         self.cloudsync.metadata = cloudsync.metadata;
         self.mind_the_end();
         self.ask_test();
+        self.ask_rotation();
         let now = &self.steering;
         if before.generation == now.generation && before.generation != 0 {
             return;
@@ -247,9 +248,14 @@ impl Engine {
 
     /// The digests that are approved now: not expired, not used before.
     pub(super) fn approved(&self) -> Vec<Digest> {
-        let now = time::now_seconds();
         let Some(withheld) = &self.report.status.withheld else { return Vec::new() };
         let Ok(pending) = withheld.digest.parse::<Digest>() else { return Vec::new() };
+        if self.is_approved(&withheld.digest) { vec![pending] } else { Vec::new() }
+    }
+
+    /// Whether there is an approval of a digest that has not expired and was not used before.
+    pub(super) fn is_approved(&self, digest: &str) -> bool {
+        let now = time::now_seconds();
         let valid = |a: &Approval| {
             // A time that cannot be read has passed.
             let expired = a
@@ -257,10 +263,10 @@ impl Engine {
                 .as_deref()
                 .is_some_and(|text| fields::epoch_seconds(text).is_none_or(|at| at < now));
             let bare = a.digest.strip_prefix("sha256:").unwrap_or(&a.digest);
-            let names = bare.len() >= 12 && withheld.digest.trim_start_matches("sha256:").starts_with(bare);
-            names && !expired && !self.report.status.used_approvals.contains(&withheld.digest)
+            let names = bare.len() >= 12 && digest.trim_start_matches("sha256:").starts_with(bare);
+            names && !expired && !self.report.status.used_approvals.iter().any(|used| used == digest)
         };
-        if self.cloudsync.spec.approvals.iter().any(valid) { vec![pending] } else { Vec::new() }
+        self.cloudsync.spec.approvals.iter().any(valid)
     }
 
     /// An approval that does not say when it ends (plain kubectl), and is not used right now, ends in an hour.
@@ -286,17 +292,7 @@ impl Engine {
 
     /// Records an approval as used and takes it out of the spec, before anything is done with it.
     pub(super) fn consume(&mut self, digest: &str) {
-        self.report.status.used_approvals.push(digest.to_owned());
-        let excess = self.report.status.used_approvals.len().saturating_sub(50);
-        self.report.status.used_approvals.drain(..excess);
-        let bare = digest.trim_start_matches("sha256:");
-        let rest: Vec<&Approval> = self
-            .cloudsync
-            .spec
-            .approvals
-            .iter()
-            .filter(|a| !bare.starts_with(a.digest.trim_start_matches("sha256:")))
-            .collect();
+        let rest = self.use_approval(digest);
         let patch = json!({"approvals": rest});
         let (client, name) = (self.target.client.clone(), self.name.to_string());
         let status = self.report.status.clone();
@@ -307,6 +303,21 @@ impl Engine {
             };
             Message::Consumed(result)
         });
+    }
+
+    /// Notes in the status that an approval is used; gives the approvals that are left for the spec.
+    pub(super) fn use_approval(&mut self, digest: &str) -> Vec<Approval> {
+        self.report.status.used_approvals.push(digest.to_owned());
+        let excess = self.report.status.used_approvals.len().saturating_sub(50);
+        self.report.status.used_approvals.drain(..excess);
+        let bare = digest.trim_start_matches("sha256:");
+        self.cloudsync
+            .spec
+            .approvals
+            .iter()
+            .filter(|a| !bare.starts_with(a.digest.trim_start_matches("sha256:")))
+            .cloned()
+            .collect()
     }
 }
 

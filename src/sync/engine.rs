@@ -72,6 +72,10 @@ pub(super) enum Message {
     Rival(Done),
     /// What a DaemonSet's pods say of it.
     Daemons(super::nodes::Daemons),
+    /// How a generated Secret was found, or that it was made.
+    Secret(Arc<crate::cloud::GeneratedSecret>, Result<super::secrets::job::Outcome, ApiError>),
+    /// A rotation is over.
+    Rotated(super::secrets::Rotated),
     /// The audit's lists.
     Audited(Result<Vec<(ObjectId, crate::cluster::meta::Meta)>, ApiError>),
 }
@@ -103,6 +107,8 @@ pub(super) enum Timer {
     RetryApp(Arc<str>),
     /// A hook's time is over: the run's app and number, and its object.
     HookTimeout(Arc<str>, u64, ObjectId),
+    /// Look again at generated Secrets that are not there.
+    Secrets,
 }
 
 /// One kind's watch.
@@ -225,6 +231,7 @@ pub struct Engine {
     pub(super) nodes: super::nodes::Nodes,
     /// The apps' own health rules.
     pub(super) own_rules: super::verdicts::SharedRules,
+    pub(super) secrets: super::secrets::Secrets,
     pub(super) ledger: Ledger,
     /// A request of the `CloudSync` that is being carried out.
     pub(super) requested: Option<crate::cluster::crd::SyncRequest>,
@@ -324,6 +331,7 @@ impl Engine {
             surroundings: super::surroundings::Surroundings::default(),
             nodes: super::nodes::Nodes::default(),
             own_rules: super::verdicts::SharedRules::default(),
+            secrets: super::secrets::Secrets::default(),
             ledger: start.ledger,
             requested: None,
             carried_out: false,
@@ -350,6 +358,7 @@ impl Engine {
             self.pump();
             if let Some(ended) = self.ended
                 && self.in_flight == 0
+                && self.secrets.is_idle()
                 && self.inventory_busy.is_empty()
             {
                 self.finish().await;
@@ -373,6 +382,7 @@ impl Engine {
                 // Before the objects' own events: what an autoscaler does follows its creation.
                 Some(notice) = self.surroundings.notices.recv() => self.on_surroundings(notice),
                 Some(notice) = self.nodes.notices.recv() => self.on_node(notice),
+                Some(notice) = self.secrets.notices.recv() => self.on_secret_notice(notice),
                 Some(notice) = self.notices_in.recv() => {
                     self.on_notice(notice);
                     // What else is there already is taken in one go.
@@ -403,6 +413,7 @@ impl Engine {
         }
         self.surroundings.stop();
         self.nodes.stop();
+        self.secrets.stop();
         self.follow.order(FollowOrder::Stop);
         if self.ended == Some(Ended::LeadershipLost) {
             return;
@@ -439,6 +450,7 @@ impl Engine {
                 Timer::Holds => self.tick_holds(),
                 Timer::RetryApp(app) => self.retry_app(&app),
                 Timer::HookTimeout(app, serial, id) => self.hook_timeout(&app, serial, &id),
+                Timer::Secrets => self.secrets_again(),
             }
         }
     }
@@ -458,6 +470,8 @@ impl Engine {
             Message::Consumed(result) => self.on_consumed(result),
             Message::Counted(counted) => self.on_counted(counted),
             Message::Hook(news) => self.on_hook_news(news),
+            Message::Secret(secret, result) => self.on_secret(&secret, result),
+            Message::Rotated(result) => self.on_rotated(result),
             Message::Rival(done) => self.on_rival(done),
             Message::Audited(result) => self.on_audited(result),
             Message::Daemons(daemons) => self.on_daemons(daemons),

@@ -128,7 +128,11 @@ impl Desired {
     pub fn policies_equal(&self, other: &Self) -> bool {
         self.cloud.apps.len() == other.cloud.apps.len()
             && self.cloud.apps.iter().zip(&other.cloud.apps).all(|(a, b)| {
-                a.name == b.name && a.policy == b.policy && a.depends_on == b.depends_on && a.state == b.state
+                a.name == b.name
+                    && a.policy == b.policy
+                    && a.depends_on == b.depends_on
+                    && a.state == b.state
+                    && a.generated == b.generated
             })
     }
 }

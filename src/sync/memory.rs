@@ -17,6 +17,7 @@ use crate::cluster::meta::Uid;
 use crate::health::Health;
 use crate::plan::AppMemory;
 use crate::plan::operation::OperationRecord;
+use crate::plan::secrets::SecretRecord;
 
 /// The most entries of one shard.
 pub const SHARD_ENTRIES: usize = 1_000;
@@ -46,6 +47,10 @@ pub struct AppRecord {
     pub delete_hooks_sealed: String,
     /// The apps it depends on.
     pub depends_on: Vec<String>,
+    /// Generated Secrets that exist, by `namespace/name`.
+    secrets: BTreeMap<String, SecretRecord>,
+    /// Those that are remembered no more: named in the next writes.
+    secrets_gone: BTreeSet<String>,
     /// Entries per shard.
     shards: Vec<usize>,
     /// Whether the head (all but the entries) must be written.
@@ -94,6 +99,29 @@ impl AppRecord {
         &mut self.operation
     }
 
+    /// Generated Secrets that exist, by `namespace/name`.
+    #[must_use]
+    pub fn secrets(&self) -> &BTreeMap<String, SecretRecord> {
+        &self.secrets
+    }
+
+    /// Remembers that a generated Secret exists.
+    pub fn set_secret(&mut self, name: String, record: SecretRecord) {
+        self.secrets_gone.remove(&name);
+        self.dirty_head |= self.secrets.insert(name, record.clone()) != Some(record);
+    }
+
+    /// Remembers only those generated Secrets that `keep` names; whether any was forgotten.
+    pub fn forget_secrets(&mut self, keep: &dyn Fn(&str) -> bool) -> bool {
+        let gone: Vec<String> = self.secrets.keys().filter(|n| !keep(n)).cloned().collect();
+        for name in &gone {
+            self.secrets.remove(name);
+            self.secrets_gone.insert(name.clone());
+        }
+        self.dirty_head |= !gone.is_empty();
+        !gone.is_empty()
+    }
+
     /// Notes that a hook completed, and whether its object stays.
     pub fn hook_done(&mut self, key: String, digest: String, stays: bool) {
         if stays {
@@ -136,6 +164,7 @@ impl AppRecord {
             shards: std::mem::take(&mut self.shards),
             dirty: std::mem::take(&mut self.dirty),
             removed: std::mem::take(&mut self.removed),
+            secrets_gone: std::mem::take(&mut self.secrets_gone),
             dirty_head: true,
             ..Self::default()
         };
@@ -145,6 +174,7 @@ impl AppRecord {
     /// Whether nothing is worth a record.
     fn is_bare(&self) -> bool {
         self.hooks.is_empty()
+            && self.secrets.is_empty()
             && self.operation.kind.is_none()
             && self.operation.clean_up.is_empty()
             && self.delete_hooks.as_ref().is_none_or(Vec::is_empty)
@@ -286,6 +316,7 @@ impl Memory {
                 record.hooks_left = spec.hooks_left.iter().cloned().collect();
                 record.operation.clone_from(&spec.operation);
                 record.depends_on.clone_from(&spec.depends_on);
+                record.secrets.clone_from(&spec.secrets);
                 record.delete_hooks_sealed.clone_from(&spec.delete_hooks);
                 record.delete_hooks = (spec.delete_hooks == "none").then(Vec::new);
             }
@@ -374,6 +405,12 @@ impl Memory {
                     spec["operation"] = json!(record.operation);
                     spec["deleteHooks"] = json!(record.delete_hooks_sealed);
                     spec["dependsOn"] = json!(record.depends_on);
+                    if !record.secrets.is_empty() || !record.secrets_gone.is_empty() {
+                        spec["secrets"] = json!(record.secrets);
+                        for name in &record.secrets_gone {
+                            spec["secrets"][name] = Value::Null;
+                        }
+                    }
                     if !record.hooks.is_empty() {
                         spec["hooks"] = json!(record.hooks);
                     }

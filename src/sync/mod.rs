@@ -16,6 +16,7 @@
 //! | `ownership`, `surroundings` | fields that are others'; autoscalers that are not in Git |
 //! | `verdicts`, `nodes` | what health is judged by; nodes that do not count for DaemonSets |
 //! | [`hooks`] | Helm hooks |
+//! | `secrets` | generated Secrets, and their rotation |
 //! | [`testing`], [`teardown`] | `retune test`; the end of a cloud |
 //! | [`holds`] | "hands off" an app or an object, until a time |
 //! | [`apps`] | how each app stands, for the status |
@@ -42,6 +43,7 @@ pub mod progress;
 pub mod report;
 pub mod revise;
 pub mod scan;
+mod secrets;
 pub mod shards;
 pub mod start;
 mod surroundings;

@@ -144,5 +144,7 @@ pub async fn preview(
     let apps = memory.apps.iter().map(|(app, r)| (Arc::clone(app), r.facts())).collect();
     let holds = cloudsync.map(|c| super::holds::declared(&c.spec.holds, &metas)).unwrap_or_default();
     let facts = Facts { objects, apps, existing, holds, ..Facts::default() };
-    Ok(Preview { plan: plan::make(&desired.cloud, &facts), desired, target })
+    let mut plan = plan::make(&desired.cloud, &facts);
+    plan.secrets = super::secrets::preview(&target.client, &desired, &memory).await?;
+    Ok(Preview { plan, desired, target })
 }

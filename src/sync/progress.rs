@@ -42,6 +42,7 @@ impl Engine {
             return;
         }
         let Some(mut active) = self.active.take() else { return };
+        active.run.hold_back(self.apps_without_secrets());
         let orders = active.run.advance(&|app| self.readiness(app), &|id| self.established(id));
         self.active = Some(active);
         for order in orders {
@@ -322,7 +323,8 @@ impl Engine {
             return;
         }
         if self.once {
-            self.ended = Some(Ended::Once(ready && !self.report.is_withheld()));
+            let whole = self.secrets.all_present();
+            self.ended = Some(Ended::Once(ready && whole && !self.report.is_withheld()));
             self.stopping = true;
         }
     }
@@ -342,11 +344,12 @@ impl Engine {
     fn stalled(&mut self) {
         let Some(active) = &mut self.active else { return };
         let failed = active.run.apps.iter().any(|a| a.state == State::Failed);
-        if active.stalled || !failed && !self.report.any_timed_out() {
+        let stuck = active.run.apps.iter().any(|a| self.secrets.is_stuck(&a.plan.app));
+        if active.stalled || !failed && !stuck && !self.report.any_timed_out() {
             return;
         }
-        let report = &self.report;
-        if !active.run.is_stalled(&|app| report.is_timed_out(app)) {
+        let (report, secrets) = (&self.report, &self.secrets);
+        if !active.run.is_stalled(&|app| report.is_timed_out(app) || secrets.is_stuck(app)) {
             return;
         }
         active.stalled = true;

@@ -294,6 +294,7 @@ impl Engine {
         status.left_out = self.left_out();
         status.holds = self.hold_status();
         status.pinned = self.pinned_status();
+        status.secrets = self.secrets.status(LISTED);
         let mut not_ready = self.app_states();
         let failed: Vec<String> = not_ready
             .iter()
@@ -361,6 +362,9 @@ impl Engine {
                 generation,
             ),
         ];
+        if let Some((whole, reason, message)) = self.secrets.condition() {
+            status.conditions.push(report.condition("SecretsPresent", whole, reason, message, generation));
+        }
         if !status.holds.is_empty() {
             let lines: Vec<String> = status
                 .holds

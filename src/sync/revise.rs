@@ -66,6 +66,7 @@ impl Engine {
             tracing::info!(revision = %desired.revision.short(), objects = self.index.objects.len(), "nothing to do: the same objects");
             self.report.enforced(&desired.revision.id);
             self.report.due = true;
+            self.declare_secrets(&Arc::clone(desired));
         }
         self.request_done();
         if self.once {
@@ -184,6 +185,8 @@ impl Engine {
         let plan = Arc::new(plan);
         self.planned = true;
         self.report.plan(&plan);
+        self.declare_secrets(&desired);
+        self.ask_rotation();
         if !plan.withheld.is_empty()
             && let Some(digest) = plan.approval
         {

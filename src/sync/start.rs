@@ -147,9 +147,31 @@ async fn prepare(options: &SyncerOptions, client: &Client) -> Result<Prepared, S
         Ok(None) if options.install => ensure_installed(options, client).await?,
         Ok(_) => {}
     }
-    let key = patiently("the per-cloud key", || state::cloud_key(client, &options.cloud)).await?;
+    let key = cloud_key(options, client).await?;
     let ledger = Ledger::open(&options.state_dir.join("ledger.redb"), &key)?;
     Ok(Prepared { key, cluster, ledger })
+}
+
+/// The per-cloud key. A new one is made only for a new cloud: where there is an inventory, another key would change the random
+/// text of every chart.
+async fn cloud_key(options: &SyncerOptions, client: &Client) -> Result<[u8; 32], StartError> {
+    let cloud = &options.cloud;
+    if let Some(key) = patiently("the per-cloud key", || state::existing_cloud_key(client, cloud)).await? {
+        return Ok(key);
+    }
+    let inventory = patiently("the inventory", || state::list_inventory(client, cloud)).await?;
+    if let Some(first) = inventory.first() {
+        return Err(StartError::Refused(format!(
+            "Secret retune-system/{} with the key of cloud {cloud} is gone, and the cloud has inventories ({}, ...). A new key would \
+             change the random text of charts (passwords, certificates) and could not read the ledger: put the old one back with \
+             `retune key import FILE --cloud {cloud}`, or from a backup of the Secret. If it is lost for good, delete the cloud's \
+             Inventories (kubectl delete inventories -n retune-system -l {}={cloud}): the next start makes a new key and takes over what is there",
+            state::key_name(cloud),
+            first.metadata.name,
+            state::LABEL_INVENTORY
+        )));
+    }
+    Ok(patiently("the per-cloud key", || state::cloud_key(client, cloud)).await?)
 }
 
 async fn ensure_installed(options: &SyncerOptions, client: &Client) -> Result<(), StartError> {

@@ -58,6 +58,7 @@ fn revision(id: &str, name: &str, objects: Vec<Object>, hooks: Vec<Hook>) -> New
         objects,
         hooks,
         digest,
+        generated: std::sync::Arc::default(),
         state: AppState::Ready,
     };
     let cloud = RenderedCloud {

@@ -139,12 +139,17 @@ pub fn check(cloud: &RenderedCloud, rules: &Rules) -> Vec<Problem> {
         let of = |app| objects_of(app).map(move |o| (&*app.name, o));
         cloud.apps.iter().flat_map(move |app| of(&**app))
     };
-    let existing: Known = all()
-        .map(|(_, o)| {
-            let namespace = o.id.namespace.as_deref().unwrap_or_default().to_owned();
-            (o.id.group.to_string(), o.id.kind.to_string(), namespace, o.id.name.to_string())
-        })
-        .collect();
+    let generated = cloud.apps.iter().flat_map(|app| app.generated.iter());
+    let existing: Known =
+        all()
+            .map(|(_, o)| {
+                let namespace = o.id.namespace.as_deref().unwrap_or_default().to_owned();
+                (o.id.group.to_string(), o.id.kind.to_string(), namespace, o.id.name.to_string())
+            })
+            .chain(generated.map(|s| {
+                (String::new(), "Secret".to_owned(), s.at.namespace.to_string(), s.at.name.to_string())
+            }))
+            .collect();
     let bodies: Vec<(&str, &Object, Value)> = all().map(|(app, o)| (app, o, o.json())).collect();
     let mut problems = Vec::new();
     for rule in &rules.0 {

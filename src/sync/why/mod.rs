@@ -159,7 +159,10 @@ impl Explainer<'_> {
                 }
                 return reason;
             }
-            reason.because = self.objects_of(app, depth + 1).await;
+            for secret in self.status.secrets.iter().filter(|s| s.app == app && s.state != "orphan") {
+                reason.because.push(Reason::new(format!("Secret {}", secret.secret), &secret.message));
+            }
+            reason.because.extend(self.objects_of(app, depth + 1).await);
             reason
         })
     }

@@ -50,20 +50,20 @@ impl Object for Certificate {
 }
 
 /// What a certificate says.
-struct Template {
-    subject: Vec<u8>,
-    names: Vec<u8>,
-    from: Time,
-    to: Time,
-    ca: bool,
+pub(super) struct Template {
+    pub(super) subject: Vec<u8>,
+    pub(super) names: Vec<u8>,
+    pub(super) from: Time,
+    pub(super) to: Time,
+    pub(super) ca: bool,
 }
 
 /// Who signs it.
-struct Signer<'a> {
-    key: &'a PrivateKey,
-    subject: Vec<u8>,
+pub(super) struct Signer<'a> {
+    pub(super) key: &'a PrivateKey,
+    pub(super) subject: Vec<u8>,
     /// The signer's own subject key id, if it has one.
-    key_id: Option<Vec<u8>>,
+    pub(super) key_id: Option<Vec<u8>>,
 }
 
 fn oid(bytes: &[u8]) -> Vec<u8> {
@@ -71,7 +71,7 @@ fn oid(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// A distinguished name that has a common name only.
-fn common_name(cn: &str) -> Vec<u8> {
+pub(super) fn common_name(cn: &str) -> Vec<u8> {
     if cn.is_empty() {
         return der::sequence(&[]);
     }
@@ -100,7 +100,7 @@ fn key_id(key: &PrivateKey) -> Result<Vec<u8>, String> {
     Ok(Sha256::digest(key.public_bits()?)[..20].to_vec())
 }
 
-fn issue(
+pub(super) fn issue(
     template: &Template,
     serial: &[u8; 16],
     key: &PrivateKey,
@@ -143,7 +143,7 @@ fn issue(
 }
 
 /// A certificate's subject and subject key id.
-fn read_signer(der_bytes: &[u8]) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+pub(super) fn read_signer(der_bytes: &[u8]) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
     let (tag::SEQUENCE, certificate, _, _) = der::first(der_bytes)? else { return None };
     let (tag::SEQUENCE, mut rest, _, _) = der::first(certificate)? else { return None };
     if let (0xa0, _, _, after) = der::first(rest)? {
@@ -179,30 +179,35 @@ fn shown(v: &Value) -> String {
     display(v).map_or_else(|e| e.to_string(), |text| String::from_utf8_lossy(&text).into_owned())
 }
 
+/// An address as an alternative name.
+pub(super) fn address(ip: &IpAddr) -> Vec<u8> {
+    let bytes = match ip {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or_else(|| v6.octets().to_vec(), |v4| v4.octets().to_vec()),
+    };
+    der::value(0x87, &bytes)
+}
+
+/// A DNS name as an alternative name.
+pub(super) fn dns_name(name: &str) -> Result<Vec<u8>, String> {
+    if !name.is_ascii() {
+        return Err(format!("error creating certificate: x509: {name:?} cannot be encoded as an IA5String"));
+    }
+    Ok(der::value(0x82, name.as_bytes()))
+}
+
 /// Subject alternative names: DNS names first, then addresses, as Go orders them.
 fn alternative_names(ips: &Value, names: &Value) -> Result<Vec<u8>, String> {
     let mut addresses = Vec::new();
     for ip in ips.as_list().map_or(&[][..], |l| l.items()) {
         let ip = ip.text().ok_or_else(|| format!("error parsing ip: {} is not a string", shown(ip)))?;
         let parsed: IpAddr = ip.parse().map_err(|_| format!("error parsing ip: {ip}"))?;
-        let bytes = match parsed {
-            IpAddr::V4(v4) => v4.octets().to_vec(),
-            IpAddr::V6(v6) => {
-                v6.to_ipv4_mapped().map_or_else(|| v6.octets().to_vec(), |v4| v4.octets().to_vec())
-            }
-        };
-        addresses.extend(der::value(0x87, &bytes));
+        addresses.extend(address(&parsed));
     }
     let mut out = Vec::new();
     for name in names.as_list().map_or(&[][..], |l| l.items()) {
         let unfit = || format!("error processing alternate dns name: {} is not a string", shown(name));
-        let name = name.text().ok_or_else(unfit)?;
-        if !name.is_ascii() {
-            return Err(format!(
-                "error creating certificate: x509: {name:?} cannot be encoded as an IA5String"
-            ));
-        }
-        out.extend(der::value(0x82, name.as_bytes()));
+        out.extend(dns_name(&name.text().ok_or_else(unfit)?)?);
     }
     out.extend(addresses);
     Ok(out)

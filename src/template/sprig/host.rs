@@ -97,6 +97,12 @@ impl Host {
 }
 
 impl Draw {
+    /// Numbers that follow from 32 bytes.
+    #[must_use]
+    pub fn from_seed(seed: [u8; 32]) -> Self {
+        Self(ChaCha20Rng::from_seed(seed))
+    }
+
     /// Fills a buffer.
     pub fn fill(&mut self, bytes: &mut [u8]) {
         self.0.fill_bytes(bytes);
@@ -164,12 +170,17 @@ fn rand_bytes(exec: &mut Exec, args: &[Value]) -> FuncResult {
 }
 
 fn uuidv4(exec: &mut Exec, args: &[Value]) -> FuncResult {
+    Ok(uuid_v4(&mut draw(exec, "uuidv4", args)?).into())
+}
+
+/// A random UUID, version 4.
+pub fn uuid_v4(draw: &mut Draw) -> String {
     let mut b = [0; 16];
-    draw(exec, "uuidv4", args)?.fill(&mut b);
+    draw.fill(&mut b);
     b[6] = b[6] & 0x0f | 0x40;
     b[8] = b[8] & 0x3f | 0x80;
     let hex: String = b.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]).into())
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
 fn shuffle(exec: &mut Exec, args: &[Value]) -> FuncResult {

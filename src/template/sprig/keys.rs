@@ -11,7 +11,7 @@ use super::host::Draw;
 use super::pem;
 
 /// A private key of one of the kinds that sign certificates.
-pub(super) enum PrivateKey {
+pub(crate) enum PrivateKey {
     Rsa(Box<rsa::RsaPrivateKey>),
     P256(p256::ecdsa::SigningKey),
     Ed25519(ed25519_dalek::SigningKey),
@@ -51,23 +51,23 @@ impl RngCore for Source<'_> {
 impl CryptoRng for Source<'_> {}
 
 impl PrivateKey {
-    pub(super) fn rsa(draw: &mut Draw, bits: usize) -> Result<Self, String> {
+    pub(crate) fn rsa(draw: &mut Draw, bits: usize) -> Result<Self, String> {
         let key = rsa::RsaPrivateKey::new(&mut Source(draw), bits);
         Ok(Self::Rsa(Box::new(key.map_err(|e| format!("error generating rsa key: {e}"))?)))
     }
 
-    pub(super) fn p256(draw: &mut Draw) -> Self {
+    pub(crate) fn p256(draw: &mut Draw) -> Self {
         Self::P256(p256::ecdsa::SigningKey::random(&mut Source(draw)))
     }
 
-    pub(super) fn ed25519(draw: &mut Draw) -> Self {
+    pub(crate) fn ed25519(draw: &mut Draw) -> Self {
         let mut seed = [0; 32];
         draw.fill(&mut seed);
         Self::Ed25519(ed25519_dalek::SigningKey::from_bytes(&seed))
     }
 
     /// The key in the PEM form that sprig gives its kind.
-    pub(super) fn to_pem(&self) -> Result<String, String> {
+    pub(crate) fn to_pem(&self) -> Result<String, String> {
         match self {
             Self::Rsa(key) => {
                 let der = key.to_pkcs1_der().map_err(|e| e.to_string())?;
@@ -94,7 +94,7 @@ impl PrivateKey {
     }
 
     /// sprig's `parsePrivateKeyPEM`.
-    pub(super) fn from_pem(text: &str) -> Result<Self, String> {
+    pub(crate) fn from_pem(text: &str) -> Result<Self, String> {
         let (label, der) = pem::decode(text).ok_or("no PEM data in input")?;
         if label == "PRIVATE KEY" {
             return Self::from_pkcs8(&der);
@@ -140,7 +140,7 @@ impl PrivateKey {
     }
 
     /// `SubjectPublicKeyInfo`.
-    pub(super) fn public_info(&self) -> Result<Vec<u8>, String> {
+    pub(crate) fn public_info(&self) -> Result<Vec<u8>, String> {
         let algorithm = match self {
             Self::Rsa(_) => {
                 der::sequence(&[&der::value(tag::OID, RSA_ENCRYPTION), &der::value(tag::NULL, &[])])

@@ -30,6 +30,7 @@ mod math;
 mod merge;
 mod paths;
 mod pem;
+pub(crate) mod pki;
 mod reflection;
 mod regexes;
 mod strings;
@@ -39,7 +40,7 @@ mod versions;
 mod words;
 
 pub use encoding::{from_node, to_yaml};
-pub use host::{Draw, Host, Randomness};
+pub use host::{Draw, Host, Randomness, uuid_v4};
 
 use super::func::Registry;
 
