@@ -128,6 +128,12 @@ impl Cloud {
         Self { name: namespace.clone(), namespace, user, kubeconfig, repo, state }
     }
 
+    /// When the branch last moved, as `throughput::seconds` has it: before `git commit` ends.
+    pub(crate) fn branch_moved(&self) -> f64 {
+        let file = std::fs::metadata(self.repo.file(".git/refs/heads/main")).expect("the branch has a file");
+        crate::throughput::of_day(file.modified().expect("a time"))
+    }
+
     /// Starts `retune run` for this cloud.
     pub(crate) fn start(&self) -> Retune {
         self.start_with(&self.kubeconfig)

@@ -1,7 +1,7 @@
 //! A storm of drift: a fifth of the cloud is changed by others within seconds, and a commit comes in the middle.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use serde_json::json;
@@ -11,7 +11,7 @@ use crate::api;
 use crate::cloud::{Cloud, Shape, app_objects, config_map, documents, map_name, objects_path};
 use crate::statistics::{Random, percentile, rounded, seed};
 use crate::support::{control_plane, eventually};
-use crate::throughput::{of_day, seconds};
+use crate::throughput::seconds;
 
 const LONG: Duration = Duration::from_secs(600);
 const SHAPE: Shape = Shape { apps: 10, maps: 500, deployments: 0 };
@@ -34,7 +34,7 @@ pub(crate) fn run() -> Vec<Finding> {
         let mut objects = app_objects(app, SHAPE, "0");
         objects[0] = config_map(app, 0, &format!("commit-{n}"));
         cloud.repo.commit(&format!("Commit {n}"), &[(&objects_path(app), &documents(&objects))]);
-        (map_name(app, 0), of_day(SystemTime::now()))
+        (map_name(app, 0), cloud.branch_moved())
     };
     let landed = |log: &crate::support::AuditLog, name: &str, from: f64| {
         eventually("the commit is written", LONG, || {

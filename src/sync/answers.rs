@@ -152,7 +152,7 @@ impl Engine {
 
     fn may_recreate(&self, id: &ObjectId) -> bool {
         let desired = self.desired.as_ref();
-        let policy = desired.and_then(|d| d.cloud.app(d.object(id)?.0)).map(|a| &a.policy.recreate);
+        let policy = desired.and_then(|d| d.app(d.object(id)?.0)).map(|a| &a.policy.recreate);
         policy.is_some_and(|policy| recreatable(id, policy))
     }
 

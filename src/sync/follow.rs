@@ -17,8 +17,8 @@ use crate::cloud::app_pins::{PinnedApp, with_pinned};
 use crate::cloud::layers::SubTree;
 use crate::cloud::spec::DriftMode;
 use crate::cloud::{
-    Cache, Charts, Object, ObjectId, Options, Problem, ProblemKind, RenderedCloud, Scopes, render, scope,
-    upstream_of,
+    Cache, Charts, Object, ObjectId, Options, Problem, ProblemKind, RenderedApp, RenderedCloud, Scopes,
+    render, scope, upstream_of,
 };
 use crate::cluster::discovery::Discovery;
 use crate::cluster::error::{Backoff, jitter};
@@ -44,6 +44,7 @@ pub struct Desired {
     /// As it was rendered.
     whole: Arc<RenderedCloud>,
     by_id: HashMap<ObjectId, (u32, u32)>,
+    by_name: HashMap<Arc<str>, u32>,
     yielded: HashMap<ObjectId, Arc<Yielded>>,
 }
 
@@ -69,14 +70,22 @@ impl Desired {
     fn made(revision: RevisionInfo, whole: Arc<RenderedCloud>, seen: Instant, scalers: &Scalers) -> Self {
         let (cloud, yielded) = yields::split(&whole, scalers);
         let mut by_id = HashMap::new();
+        let mut by_name = HashMap::new();
         for (a, app) in cloud.apps.iter().enumerate() {
+            by_name.extend(u32::try_from(a).map(|a| (Arc::clone(&app.name), a)));
             for (o, object) in app.objects.iter().enumerate() {
                 if let (Ok(a), Ok(o)) = (u32::try_from(a), u32::try_from(o)) {
                     by_id.insert(object.id.clone(), (a, o));
                 }
             }
         }
-        Self { revision, cloud, pins: BTreeMap::new(), seen, whole, by_id, yielded }
+        Self { revision, cloud, pins: BTreeMap::new(), seen, whole, by_id, by_name, yielded }
+    }
+
+    /// An app by its name.
+    #[must_use]
+    pub fn app(&self, name: &str) -> Option<&Arc<RenderedApp>> {
+        self.cloud.apps.get(*self.by_name.get(name)? as usize)
     }
 
     /// What of an object is left to others.
@@ -94,7 +103,7 @@ impl Desired {
     /// The fields of an object that are left to an operator once it has taken them.
     #[must_use]
     pub fn contested(&self, id: &ObjectId) -> Vec<Contested> {
-        let app = self.object(id).and_then(|(app, _)| self.cloud.app(app));
+        let app = self.object(id).and_then(|(app, _)| self.app(app));
         app.map(|app| operators::contested(id, &app.policy.drift)).unwrap_or_default()
     }
 
@@ -107,7 +116,7 @@ impl Desired {
     /// What happens to an object's drift, as Git says.
     #[must_use]
     pub fn drift_mode(&self, id: &ObjectId) -> DriftMode {
-        let Some(app) = self.object(id).and_then(|(app, _)| self.cloud.app(app)) else {
+        let Some(app) = self.object(id).and_then(|(app, _)| self.app(app)) else {
             return DriftMode::Correct;
         };
         let drift = &app.policy.drift;

@@ -18,7 +18,7 @@ use crate::health::{self, Health};
 /// Whether an app's `spec.health.ignore` names an object: it is applied, and not waited for.
 pub(super) fn desired_ignores(desired: Option<&super::follow::Desired>, app: &str, id: &ObjectId) -> bool {
     desired
-        .and_then(|d| d.cloud.app(app))
+        .and_then(|d| d.app(app))
         .is_some_and(|a| a.policy.health.ignore.iter().any(|selector| selector.matches(id)))
 }
 

@@ -18,7 +18,7 @@ const APP_RETRY_CAP: Duration = Duration::from_secs(600);
 
 impl Engine {
     pub(super) fn readiness(&self, app: &str) -> Readiness {
-        let Some(desired) = self.desired.as_ref().and_then(|d| d.cloud.app(app)) else {
+        let Some(desired) = self.desired.as_ref().and_then(|d| d.app(app)) else {
             return Readiness::Ready;
         };
         if self.unready.get(app).is_none_or(HashSet::is_empty) {
@@ -99,8 +99,7 @@ impl Engine {
             }
             Order::AppApplied(app) => {
                 let revision = self.desired.as_ref().map(|d| d.revision.id.clone()).unwrap_or_default();
-                if let Some(digest) = self.desired.as_ref().and_then(|d| d.cloud.app(&app)).map(|a| a.digest)
-                {
+                if let Some(digest) = self.desired.as_ref().and_then(|d| d.app(&app)).map(|a| a.digest) {
                     let revision = self
                         .desired
                         .as_ref()
@@ -113,7 +112,7 @@ impl Engine {
             }
             Order::AppReady(app) => {
                 self.app_retries.remove(&app);
-                if let Some(digest) = self.desired.as_ref().and_then(|d| d.cloud.app(&app)).map(|a| a.digest)
+                if let Some(digest) = self.desired.as_ref().and_then(|d| d.app(&app)).map(|a| a.digest)
                     && self.unready.get(&app).is_none_or(HashSet::is_empty)
                 {
                     let record = self.memory.app(&app);
@@ -129,7 +128,7 @@ impl Engine {
     fn note_app_start(&mut self, id: &ObjectId) {
         let Some((app, timeout)) = self.desired.as_ref().and_then(|d| {
             let (app, _) = d.object(id)?;
-            Some((Arc::clone(app), d.cloud.app(app)?.policy.timeout))
+            Some((Arc::clone(app), d.app(app)?.policy.timeout))
         }) else {
             return;
         };
@@ -237,7 +236,7 @@ impl Engine {
     /// An app did not become ready in time.
     pub(super) fn app_timeout(&mut self, app: &Arc<str>) {
         let Some(timeout) =
-            self.desired.as_ref().and_then(|d| d.cloud.app(app)).map(|a| a.policy.timeout.duration())
+            self.desired.as_ref().and_then(|d| d.app(app)).map(|a| a.policy.timeout.duration())
         else {
             return;
         };

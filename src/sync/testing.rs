@@ -40,7 +40,7 @@ impl Engine {
         }
         let Some(request) = self.testing.asked.clone() else { return };
         let app: Arc<str> = request.app.as_str().into();
-        let Some(rendered) = self.desired.as_ref().and_then(|d| d.cloud.app(&app)).cloned() else {
+        let Some(rendered) = self.desired.as_ref().and_then(|d| d.app(&app)).cloned() else {
             self.answer_test("failed", Vec::new(), format!("the cloud has no app {app}"));
             return;
         };

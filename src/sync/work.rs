@@ -120,7 +120,7 @@ impl Engine {
         known.busy = true;
         let former = changed && known.digest.is_some() && known.former.unwrap_or(true);
         let policy_forces =
-            self.desired.as_ref().and_then(|d| d.cloud.app(app)).is_none_or(|a| a.policy.force_conflicts);
+            self.desired.as_ref().and_then(|d| d.app(app)).is_none_or(|a| a.policy.force_conflicts);
         let force = self.steering.force && policy_forces;
         let others = self.desired.as_ref().map(|d| d.others(id)).unwrap_or_default();
         let others = Others { former, ..others };

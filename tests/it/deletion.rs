@@ -161,3 +161,30 @@ fn deleting_the_cloudsync_leaves_the_cloud_unless_it_asks_otherwise() {
     assert_eq!(deleted, ["b", "a"], "dependants go first");
     assert!(retune.wait().code().is_some(), "the syncer ends");
 }
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
+fn an_app_that_is_removed_after_its_inventory_was_lost_says_that_its_delete_hooks_are_not_known() {
+    let cloud =
+        TestCloud::new("lost", &[("one", &[], &config_map("a", "1")), ("two", &[], &config_map("b", "1"))]);
+    let plane = control_plane();
+    let mut retune = cloud.start();
+    cloud.await_ready(&cloud.repo.head());
+    cloud.settled();
+    retune.signal("TERM");
+    assert!(retune.wait().success());
+    let label = format!("retune.dev/inventory-of={}", cloud.name);
+    plane.kubectl(&["delete", "inventory", "-n", "retune-system", "-l", &label]);
+    cloud.repo.remove("Remove one", &["apps/one.yaml", "manifests/one/objects.yaml"]);
+    let _retune = cloud.start();
+    approve_when_withheld(&cloud);
+    let told = eventually("it is told", SOON, || {
+        let found = cloud.cloudsync()?;
+        let notes = found.pointer("/status/hooks")?.as_array()?.clone();
+        let note = notes.iter().find(|n| n["app"] == "one")?;
+        note["message"].as_str().map(str::to_owned)
+    });
+    assert!(told.contains("removed without delete hooks"), "{told}");
+    eventually("its object goes", SOON, || cloud.get("configmap", "a").is_none().then_some(()));
+    assert!(cloud.get("configmap", "b").is_some());
+}

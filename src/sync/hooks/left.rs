@@ -94,7 +94,7 @@ impl Engine {
         else {
             return;
         };
-        let Some(rendered) = self.desired.as_ref().and_then(|d| d.cloud.app(&app)).cloned() else { return };
+        let Some(rendered) = self.desired.as_ref().and_then(|d| d.app(&app)).cloned() else { return };
         let Some(hook) = rendered.hooks.iter().find(|h| h.object.id == *id) else {
             // The revision does not have it any more.
             return;
@@ -152,7 +152,7 @@ impl Engine {
 
     /// An app's operation begins or goes on.
     pub(in crate::sync) fn begin_operation(&mut self, app: &Arc<str>, operation: Operation) {
-        let to = self.desired.as_ref().and_then(|d| d.cloud.app(app)).map(|a| a.digest.to_string());
+        let to = self.desired.as_ref().and_then(|d| d.app(app)).map(|a| a.digest.to_string());
         let record = self.memory.app(app);
         let next = record.operation.begun(operation, &to.unwrap_or_default());
         if next != record.operation {
@@ -163,7 +163,7 @@ impl Engine {
     /// Everything of an app's render is applied and its hooks are done.
     pub(in crate::sync) fn end_operation(&mut self, app: &Arc<str>) {
         let Some(desired) = self.desired.clone() else { return };
-        let Some(rendered) = desired.cloud.app(app) else { return };
+        let Some(rendered) = desired.app(app) else { return };
         let last = |h: &&crate::cloud::Hook| {
             h.events.contains(&Event::PreDelete) || h.events.contains(&Event::PostDelete)
         };

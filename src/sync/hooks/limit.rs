@@ -14,7 +14,7 @@ const DEFAULT: Seconds = Seconds(30 * 60);
 
 impl Engine {
     fn hook_limit(&self, app: &str) -> Seconds {
-        let policy = self.desired.as_ref().and_then(|d| d.cloud.app(app)).map(|a| &a.policy);
+        let policy = self.desired.as_ref().and_then(|d| d.app(app)).map(|a| &a.policy);
         policy.map_or(DEFAULT, |p| p.hooks.timeout.unwrap_or(p.timeout))
     }
 

@@ -169,7 +169,7 @@ impl Engine {
 
     /// The text of a hook: the revision's, or of an app that Git has no more what the inventory kept.
     fn hook_text(&self, app: &str, id: &ObjectId) -> Option<Hook> {
-        let rendered = self.desired.as_ref().and_then(|d| d.cloud.app(app));
+        let rendered = self.desired.as_ref().and_then(|d| d.app(app));
         let hooks = match rendered {
             Some(app) => app.hooks.as_slice(),
             None => self.memory.apps.get(app)?.delete_hooks.as_deref()?,
@@ -276,8 +276,7 @@ impl Engine {
     fn create_hook(&mut self, run: &RunKey) {
         let Some(state) = self.hooks.get(run) else { return };
         let Some(current) = &state.current else { return };
-        let recreate =
-            self.desired.as_ref().and_then(|d| d.cloud.app(&run.0)).map(|a| a.policy.recreate.clone());
+        let recreate = self.desired.as_ref().and_then(|d| d.app(&run.0)).map(|a| a.policy.recreate.clone());
         let start = Start {
             target: self.target.clone(),
             app: Arc::clone(&run.0),
