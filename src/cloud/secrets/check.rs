@@ -1,7 +1,7 @@
 //! Reads what an app declares under `spec.secrets`, and tells everything that is wrong with it by file, line and column.
 
+use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 use super::spec::{Alphabet, KeyRef, KeySpec, RandomText, SecretSpec};
 use super::template::Template;

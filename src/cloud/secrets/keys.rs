@@ -1,6 +1,6 @@
 //! Key pairs and certificates of generated Secrets: the same code that writes them for charts, and OpenSSH's format.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use super::spec::{Algorithm, CertificateSpec, KeyFormat, PrivateKeySpec};
 use crate::template::sprig::Draw;

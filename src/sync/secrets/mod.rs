@@ -296,16 +296,19 @@ impl Engine {
     fn look_at_secret(&mut self, at: &SecretAt) {
         // A first sync over objects that are there only reports, until it is approved.
         let only_reports = !self.existing.is_empty() && self.report.is_withheld();
-        let may = !self.steering.suspend && self.leadership.holds() && !only_reports && !self.stopping;
+        if self.steering.suspend || self.stopping {
+            // The plan that a resumption makes looks again.
+            return;
+        }
         let record = self.recorded_secret(at);
         let Some(known) = self.secrets.declared.get_mut(at) else { return };
         if known.busy {
             known.again = true;
             return;
         }
-        if !may {
-            let why = if only_reports { "the takeover is approved" } else { "the cloud is resumed" };
-            known.standing = Standing::Waits(format!("waits until {why}"));
+        if only_reports || !self.leadership.holds() {
+            let why = if only_reports { "until the takeover is approved" } else { "for the Lease" };
+            known.standing = Standing::Waits(format!("waits {why}"));
             self.wait_for_secrets();
             return;
         }
