@@ -9,7 +9,7 @@ use crate::source::charts::{Retry, Settings, Store};
 /// Where charts come from.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct ChartArgs {
-    /// Take the charts of a repository (its name in retune.yaml, or its URL) from a folder of packaged or unpacked charts, or from a
+    /// Take the charts of a repository (its name in retune.yaml, or its URL; * for all others) from a folder of packaged or unpacked charts, or from a
     /// mirror; can be given more than once.
     #[arg(long, value_name = "NAME=PATH|URL", value_parser = pair, help_heading = "Charts")]
     chart_source: Vec<(String, String)>,

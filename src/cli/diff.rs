@@ -20,7 +20,7 @@ use crate::sync::preview::{Preview, PreviewError, preview};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Prints the plan that a sync would execute, with a YAML diff per object: the live object against what a server-side dry-run apply gives. Secrets are masked.
-Reads only. Exit code 0: nothing differs, 1: there are changes, 2 or more: errors.
+Workloads whose pods a sync would replace are named at the end (`restarts: ...`). Reads only. Exit code 0: nothing differs, 1: there are changes, 2 or more: errors.
 
 Examples:
   retune diff
@@ -50,8 +50,19 @@ struct Output<'a> {
     digest: String,
     summary: String,
     plan: &'a Plan,
+    /// Workloads whose pods are replaced.
+    restarts: Vec<Restart>,
     /// By object: each field that is left out of what is applied, and to whom.
     yielded: BTreeMap<String, Vec<(String, String)>>,
+}
+
+/// A workload whose pod template changes.
+#[derive(Serialize)]
+struct Restart {
+    object: String,
+    app: String,
+    /// How many pods it has now.
+    pods: u64,
 }
 
 pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
@@ -79,20 +90,29 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
         })?;
         let plan = &made.plan;
         let yielded = yields::listing(made.desired.all_yielded());
+        let mut restarts = Vec::new();
+        for (app, action) in plan.actions() {
+            let json = args.output.output == Format::Json;
+            let shown = !args.summary && !json;
+            if matches!(action.verb, Verb::Prune | Verb::Release) || !shown && !is_workload(&action.id) {
+                continue;
+            }
+            let tried = tried(&made, app, &action.id).await?;
+            restarts.extend(tried.restart(app, &action.id));
+            if shown {
+                print_action(&tried, app, action, ui)?;
+            }
+        }
         if args.output.output == Format::Json {
             ui.json(&Output {
                 revision: &made.desired.revision.id,
                 digest: plan.digest().to_string(),
                 summary: plan.summary(),
                 plan,
+                restarts,
                 yielded,
             })?;
         } else {
-            if !args.summary {
-                for (app, action) in plan.actions() {
-                    print_action(&made, app, action, ui).await?;
-                }
-            }
             let listing = display::listing(plan);
             if !listing.is_empty() {
                 ui.line(listing.trim_end())?;
@@ -102,17 +122,45 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
                     ui.line(&format!("left to others: {object} {field}: {to}"))?;
                 }
             }
+            for Restart { object, app, pods } in &restarts {
+                ui.line(&format!("restarts: {object} [{app}]: {pods} pods"))?;
+            }
             ui.line(&format!("{}: {}", made.desired.revision.short(), plan.summary()))?;
         }
         Ok(if plan.is_empty() { Exit::Success } else { Exit::Negative })
     })
 }
 
-async fn print_action(made: &Preview, app: &str, action: &Action, ui: &mut Ui) -> Result<(), CommandError> {
+fn is_workload(id: &ObjectId) -> bool {
+    &*id.group == "apps" && matches!(&*id.kind, "Deployment" | "StatefulSet" | "DaemonSet")
+}
+
+/// An object before and after a dry-run apply.
+struct Tried {
+    live: Value,
+    after: Result<Value, String>,
+}
+
+impl Tried {
+    /// Whether its pods are replaced.
+    fn restart(&self, app: &str, id: &ObjectId) -> Option<Restart> {
+        let after = self.after.as_ref().ok()?;
+        let template = |object: &Value| object.pointer("/spec/template").cloned();
+        let before = template(&self.live).filter(|_| is_workload(id))?;
+        if Some(before) == template(after) {
+            return None;
+        }
+        let counts = ["/status/replicas", "/status/currentNumberScheduled"];
+        let pods = counts.iter().find_map(|path| self.live.pointer(path)?.as_u64()).unwrap_or(0);
+        Some(Restart { object: id.to_string(), app: app.to_owned(), pods })
+    }
+}
+
+fn print_action(tried: &Tried, app: &str, action: &Action, ui: &mut Ui) -> Result<(), CommandError> {
     let id = &action.id;
-    let text = match action.verb {
-        Verb::Prune | Verb::Release => return Ok(()),
-        Verb::Create | Verb::Update | Verb::Correct | Verb::Adopt => change(made, app, id).await?,
+    let text = match &tried.after {
+        Ok(after) => diff(&shown(id, &tried.live), &shown(id, after)),
+        Err(refusal) => format!("the server would refuse it: {refusal}\n"),
     };
     if text.is_empty() {
         return Ok(());
@@ -130,22 +178,23 @@ async fn print_action(made: &Preview, app: &str, action: &Action, ui: &mut Ui) -
     Ok(())
 }
 
-/// The diff of one object: live against a dry-run apply; what cannot be tried is shown as it is in Git.
-async fn change(made: &Preview, app: &str, id: &ObjectId) -> Result<String, CommandError> {
-    let Some((_, object)) = made.desired.object(id) else { return Ok(String::new()) };
+/// One object: live, and after a dry-run apply; what cannot be tried is as it is in Git.
+async fn tried(made: &Preview, app: &str, id: &ObjectId) -> Result<Tried, CommandError> {
+    let Some((_, object)) = made.desired.object(id) else {
+        return Ok(Tried { live: Value::Null, after: Ok(Value::Null) });
+    };
     let body = made.target.body(object, app);
-    let nothing = Value::Null;
     let Ok(resource) = made.target.resource(id, object.version()) else {
-        return Ok(diff(&shown(id, &nothing), &shown(id, &body)));
+        return Ok(Tried { live: Value::Null, after: Ok(body) });
     };
     let client = &made.target.client;
-    let live = objects::get(client, &resource, id).await.map_err(live::api)?;
+    let live = objects::get(client, &resource, id).await.map_err(live::api)?.unwrap_or(Value::Null);
     let text = bytes::Bytes::from(body.to_string());
     let after = match objects::apply_dry_run(client, &resource, id, text).await {
-        Ok(after) => after,
+        Ok(after) => Ok(after),
         // Its namespace or CRD is part of the same plan.
-        Err(error) if matches!(error.kind, ErrorKind::NotServing | ErrorKind::NotFound) => body,
-        Err(error) => return Ok(format!("the server would refuse it: {error}\n")),
+        Err(error) if matches!(error.kind, ErrorKind::NotServing | ErrorKind::NotFound) => Ok(body),
+        Err(error) => Err(error.to_string()),
     };
-    Ok(diff(&shown(id, live.as_ref().unwrap_or(&nothing)), &shown(id, &after)))
+    Ok(Tried { live, after })
 }

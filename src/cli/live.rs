@@ -120,7 +120,7 @@ pub(super) fn follow_options(
         repo: source.repo,
         branch: source.branch,
         path: source.path,
-        profile: profile.unwrap_or_else(|| "base".into()),
+        profile: profile.unwrap_or_default(),
         pin,
         pins,
         interval: Duration::from_secs(60),

@@ -22,7 +22,7 @@ pub(super) struct SourceArgs {
     /// The folder in the repository that holds retune.yaml.
     #[arg(long, value_name = "DIR", default_value = ".", help_heading = "Source")]
     pub(super) path: String,
-    /// The profile: base, aio, ... [default: the CloudSync's, else base]
+    /// The profile: base, aio, ... [default: the CloudSync's, else what retune.yaml says, else base]
     #[arg(long, value_name = "NAME", help_heading = "Source")]
     pub(super) profile: Option<String>,
     /// A PEM file of certificates to trust for https remotes and chart repositories, besides the system's.

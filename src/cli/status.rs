@@ -31,7 +31,9 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
     let mut lines = vec![
         format!(
             "cloud     {cloud}  ({} of {}, profile {})",
-            spec.source.branch, spec.source.repo, spec.profile
+            spec.source.branch,
+            spec.source.repo,
+            if spec.profile.is_empty() { "as retune.yaml says" } else { &spec.profile }
         ),
         format!("syncer    {}", leader.unwrap_or_else(|| "none is running".into())),
         format!(

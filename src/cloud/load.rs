@@ -256,6 +256,10 @@ fn read_apps(
     problems: &mut Vec<Problem>,
 ) -> BTreeMap<String, LoadedApp> {
     let mut apps = BTreeMap::new();
+    // Git has no empty folders: without its last app a cloud is empty, not broken. What that deletes asks for approval.
+    if matches!(tree.kind(APPS_DIR), Ok(None)) {
+        return apps;
+    }
     let entries = match tree.list(APPS_DIR) {
         Ok(entries) => entries,
         Err(error) => {
@@ -390,6 +394,12 @@ impl Repository {
             }
         }
         let profiles: Vec<&str> = self.cloud.spec.profiles.iter().map(String::as_str).collect();
+        if let Some(name) = self.cloud.spec.profile.as_deref().filter(|name| !profiles.contains(name)) {
+            let message = format!("spec.profile: this cloud has no profile {name:?}");
+            let problem = Problem::new(ProblemKind::BadValue, CLOUD_FILE, message)
+                .at(pos_of(&self.cloud_node, &["spec", "profile"]));
+            problems.push(suggest(problem, name, profiles.clone()));
+        }
         for app in self.apps.values() {
             for (i, name) in app.app.spec.profiles.iter().flatten().enumerate() {
                 if !profiles.contains(&name.as_str()) {

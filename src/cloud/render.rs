@@ -70,7 +70,8 @@ impl<'a> Options<'a> {
     }
 }
 
-/// Renders a revision for a profile. Atomic: everything or nothing.
+/// Renders a revision for a profile; an empty name stands for the one that `retune.yaml` says, else base. Atomic: everything
+/// or nothing.
 ///
 /// # Errors
 /// Everything that is wrong, sorted by file and line.
@@ -81,6 +82,8 @@ pub fn render(
 ) -> Result<RenderedCloud, Vec<RenderError>> {
     let composed = Composed::new(Layers { site: tree, upstream: options.upstream })?;
     let repository = load(&composed)?;
+    let own = repository.cloud.spec.profile.as_deref().unwrap_or("base");
+    let profile = if profile.is_empty() { own } else { profile };
     render_loaded(&composed, &repository, profile, options)
 }
 

@@ -85,6 +85,10 @@ pub struct CloudSpec {
     #[serde(default = "default_profiles")]
     #[schemars(length(min = 1), inner(regex(pattern = NAME_PATTERN)))]
     pub profiles: Vec<String>,
+    /// The profile of a cloud that nobody names another for (`--profile`, `CloudSync.spec.profile`). If left out: base.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = NAME_PATTERN))]
+    pub profile: Option<String>,
     /// Optional apps (those with `optional: true`) that this cloud has. Names of apps.
     #[serde(default)]
     pub enable: Vec<String>,
@@ -112,6 +116,7 @@ impl Default for CloudSpec {
     fn default() -> Self {
         Self {
             profiles: default_profiles(),
+            profile: None,
             enable: Vec::new(),
             disable: Vec::new(),
             defaults: Defaults::default(),

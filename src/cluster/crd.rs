@@ -67,7 +67,7 @@ pub struct CloudSyncSpec {
     /// Where the desired state is.
     #[serde(default)]
     pub source: SourceSpec,
-    /// `base`, `aio` or another folder name under each app's kustomize folder.
+    /// `base`, `aio` or another folder name under each app's kustomize folder; empty: as `retune.yaml` says, else `base`.
     #[serde(default)]
     pub profile: String,
     /// How often the remote is asked, e.g. `60s`.

@@ -394,7 +394,9 @@ fn compare(desired: &Value, live: &Value, path: &str, out: &mut Vec<String>, dep
                 let at = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
                 match have.get(name) {
                     Some(found) => compare(value, found, &at, out, depth + 1),
-                    None if value.is_null() => {}
+                    // The server leaves out what is empty (`env: [{name: X, value: ""}]`, `hostNetwork: false`). Where it does
+                    // not, a field that somebody removes leaves the field set, too, and is seen there.
+                    None if is_empty(value) => {}
                     None => out.push(at),
                 }
             }
@@ -414,6 +416,18 @@ fn compare(desired: &Value, live: &Value, path: &str, out: &mut Vec<String>, dep
         _ if desired == live => {}
         _ if is_quantity(path) && same_quantity(desired, live) => {}
         _ => out.push(path.to_owned()),
+    }
+}
+
+/// What Go's `omitempty` leaves out.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(value) => !value,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(map) => map.values().all(is_empty),
     }
 }
 
@@ -483,6 +497,19 @@ fn quantity(text: &str) -> Option<i128> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn what_the_server_leaves_out_because_it_is_empty_is_no_difference() {
+        let of = |env: Value| json!({"spec": {"initContainers": [{"name": "init", "env": [env]}]}});
+        assert!(
+            differences(&of(json!({"name": "JOBS", "value": ""})), &of(json!({"name": "JOBS"}))).is_empty()
+        );
+        assert_eq!(
+            differences(&of(json!({"name": "JOBS", "value": "a"})), &of(json!({"name": "JOBS"}))).len(),
+            1
+        );
+        assert!(differences(&json!({"spec": {"hostNetwork": false}}), &json!({"spec": {}})).is_empty());
+    }
 
     fn entry(manager: &str, operation: &str, subresource: &str, time: Option<&str>, fields: &Value) -> Entry {
         Entry {

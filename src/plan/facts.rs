@@ -98,6 +98,8 @@ pub struct Facts {
     pub apps: BTreeMap<Arc<str>, AppMemory>,
     /// CRDs (by name) known to have no instances.
     pub empty_crds: HashSet<Arc<str>>,
+    /// Updates of this revision that would make something smaller that holds data: what.
+    pub shrinks: HashMap<ObjectId, String>,
     /// Objects of the revision that exist although retune never applied any: the first sync only reports.
     pub existing: Vec<ObjectId>,
     /// Pruning waits until a full comparison is done (a lost or restored inventory).

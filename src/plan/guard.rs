@@ -1,4 +1,4 @@
-//! Which deletions wait for an approval. Deletion is about data, not counts: a namespace takes everything in it, a CRD
+//! Which actions wait for an approval. Deletion is about data, not counts: a namespace takes everything in it, a CRD
 //! every instance, a volume its bytes, a database resource its database.
 
 use serde::Serialize;
@@ -22,6 +22,8 @@ pub enum Guard {
     WholeApp,
     /// Deletes more than a tenth of the cloud at once.
     Share,
+    /// Makes something smaller that holds data (see [`super::shrinking`]); what.
+    Shrink(String),
     /// Would only work with, or belongs to, something that is withheld.
     DependsOn(String),
     /// Objects of the revision exist and retune owns none of them yet.
@@ -39,6 +41,7 @@ impl std::fmt::Display for Guard {
             Self::Protected => f.write_str("deletes an object of a protected kind"),
             Self::WholeApp => f.write_str("deletes a whole app"),
             Self::Share => f.write_str("deletes more than a tenth of the cloud"),
+            Self::Shrink(what) => write!(f, "makes smaller what does not simply shrink: {what}"),
             Self::DependsOn(what) => write!(f, "depends on {what}, which is withheld"),
             Self::Takeover => f.write_str("exists already and was not applied by retune"),
             Self::Frozen => f.write_str("the inventory was lost; pruning waits for a full comparison"),
@@ -90,8 +93,12 @@ pub fn approval_digest(withheld: &[Withheld]) -> Option<Digest> {
     let mut lines: Vec<String> = withheld
         .iter()
         .map(|w| {
-            let uid = w.action.uid.map(|u| u.to_string()).unwrap_or_default();
-            format!("{} {} {} {uid}", w.app, w.action.verb.as_str(), w.action.id)
+            let what = match &w.guard {
+                // Consent to three becoming two is none to three becoming one.
+                Guard::Shrink(what) => what.clone(),
+                _ => w.action.uid.map(|u| u.to_string()).unwrap_or_default(),
+            };
+            format!("{} {} {} {what}", w.app, w.action.verb.as_str(), w.action.id)
         })
         .collect();
     lines.sort();

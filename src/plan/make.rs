@@ -100,6 +100,7 @@ pub fn make(desired: &RenderedCloud, facts: &Facts) -> Plan {
     }
     let mut withheld = Vec::new();
     hold_deletions(desired, facts, &mut prunes, &mut withheld);
+    hold_shrinking(&mut apps, facts, &mut withheld);
     for (app, mut actions) in prunes {
         actions.sort_by_cached_key(|a| order::deletion_key(&a.id));
         match apps.iter_mut().find(|a| a.app == app) {
@@ -269,6 +270,25 @@ fn hold_deletions(
         }
     }
     prunes.retain(|_, actions| !actions.is_empty());
+}
+
+/// Moves updates that make data smaller out of the plan; the rest of their app goes on.
+fn hold_shrinking(apps: &mut [AppPlan], facts: &Facts, withheld: &mut Vec<Withheld>) {
+    if facts.shrinks.is_empty() {
+        return;
+    }
+    for plan in apps {
+        for action in std::mem::take(&mut plan.applies) {
+            let smaller = matches!(action.verb, Verb::Update | Verb::Adopt);
+            match facts.shrinks.get(&action.id).filter(|_| smaller) {
+                Some(what) => {
+                    let guard = Guard::Shrink(what.clone());
+                    withheld.push(Withheld { app: Arc::clone(&plan.app), action, guard });
+                }
+                None => plan.applies.push(action),
+            }
+        }
+    }
 }
 
 /// The first sync on a cluster where the revision's objects exist already only reports.

@@ -182,3 +182,23 @@ fn a_pending_app_keeps_what_it_has() {
     assert!(words(&plan).is_empty() && plan.withheld.is_empty());
     assert_eq!(plan.apps[0].pending, ["Secret n/db"]);
 }
+
+#[test]
+fn an_update_that_makes_data_smaller_waits_for_an_approval_of_just_that_and_the_rest_goes_on() {
+    let database = |text: &str| object("MariaDB", "k8s.mariadb.com", Some("n"), "db", text);
+    let mut facts = Facts::default();
+    remember(&mut facts, "db", &database("three"), Live::InSync);
+    remember(&mut facts, "db", &map("x", "1"), Live::InSync);
+    facts.shrinks.insert(database("").id, "spec.replicas 3 -> 1 (why)".into());
+    let desired = cloud(vec![app("db", vec![database("one"), map("x", "2")])]);
+    let plan = make(&desired, &facts);
+    assert_eq!(words(&plan), ["db: update x"]);
+    assert_eq!(plan.withheld.len(), 1);
+    assert!(plan.withheld[0].guard.to_string().ends_with("spec.replicas 3 -> 1 (why)"));
+
+    facts.shrinks.insert(database("").id, "spec.replicas 3 -> 2 (why)".into());
+    assert_ne!(make(&desired, &facts).approval, plan.approval, "another step is another consent");
+    facts.shrinks.insert(database("").id, "spec.replicas 3 -> 1 (why)".into());
+    facts.approved.push(plan.approval.unwrap());
+    assert_eq!(words(&make(&desired, &facts)).len(), 2);
+}

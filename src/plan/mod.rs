@@ -10,7 +10,7 @@
 //! | [`facts`] | what is remembered and seen of each object |
 //! | [`order`] | the order of kinds inside an app |
 //! | [`finalizers`] | who takes which finalizer off |
-//! | [`guard`] | which deletions wait for an approval |
+//! | [`guard`], [`shrinking`] | what waits for an approval: deletions; updates that make data smaller |
 //! | [`hold`] | what is kept from being done by a hold |
 //! | [`hooks`] | which Helm hooks are due |
 //! | [`operation`] | install, upgrade, rollback, delete, and what is remembered of one under way |
@@ -33,6 +33,7 @@ pub mod operators;
 pub mod order;
 pub mod references;
 pub mod secrets;
+pub mod shrinking;
 pub mod yields;
 
 pub use facts::{AppMemory, Facts, Live, Remembered, Uid};

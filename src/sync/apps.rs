@@ -88,6 +88,9 @@ impl Engine {
         if self.report.is_timed_out(app) {
             return Some(("failed", format!("not ready within its timeout: {detail}"), none));
         }
+        if incomplete && objects.is_empty() && self.sizes.withheld.values().any(|a| a == app) {
+            return Some(("withheld", "some of its changes wait for an approval".to_owned(), none));
+        }
         if incomplete && objects.is_empty() {
             return Some(("held", "some of its objects are held".to_owned(), none));
         }

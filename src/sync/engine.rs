@@ -66,6 +66,8 @@ pub(super) enum Message {
     Consumed(Result<(), ApiError>),
     /// Whether CRDs have instances.
     Counted(super::definitions::Counted),
+    /// What updates would make smaller.
+    Sized(super::sizes::Answer),
     /// Something about a hook that is being run.
     Hook(super::hooks::HookNews),
     /// An object that is fought over.
@@ -218,6 +220,8 @@ pub struct Engine {
     pub(super) prune_frozen: bool,
     /// CRDs that have left Git.
     pub(super) definitions: super::definitions::Definitions,
+    /// Updates that would make something smaller that holds data.
+    pub(super) sizes: super::sizes::Sizes,
     /// How many looks are in flight at most.
     pub(super) looks: Arc<tokio::sync::Semaphore>,
     pub(super) jobs: JoinSet<Message>,
@@ -322,6 +326,7 @@ impl Engine {
             existing: Vec::new(),
             prune_frozen: start.restored,
             definitions: super::definitions::Definitions::default(),
+            sizes: super::sizes::Sizes::default(),
             looks: Arc::new(tokio::sync::Semaphore::new(SLOTS)),
             jobs: JoinSet::new(),
             timers: BinaryHeap::new(),
@@ -469,6 +474,7 @@ impl Engine {
             Message::Scanned(result) => self.on_scanned(result),
             Message::Consumed(result) => self.on_consumed(result),
             Message::Counted(counted) => self.on_counted(counted),
+            Message::Sized(answer) => self.on_sized(answer),
             Message::Hook(news) => self.on_hook_news(news),
             Message::Secret(secret, result) => self.on_secret(&secret, result),
             Message::Rotated(result) => self.on_rotated(result),

@@ -186,7 +186,7 @@ pub struct FollowOptions {
     pub branch: String,
     /// The folder in the repository that holds `retune.yaml`; empty or `.` for its root.
     pub path: String,
-    /// The profile.
+    /// The profile; empty: the one that `retune.yaml` says.
     pub profile: String,
     /// Held revision.
     pub pin: Option<String>,

@@ -12,6 +12,7 @@
 //! | [`observe`], [`revise`], [`control`], [`report`] | what it does with events, revisions, requests; what it tells |
 //! | [`progress`] | a run under way |
 //! | [`work`], [`answers`], [`shards`] | starting requests; the server's answers; writing the inventory |
+//! | `definitions`, `sizes` | what is asked of the cluster before a plan: instances of CRDs, live sizes of data |
 //! | [`scan`] | what there is in the cluster before the first plan, and discovery |
 //! | `ownership`, `surroundings` | fields that are others'; autoscalers that are not in Git |
 //! | `verdicts`, `nodes` | what health is judged by; nodes that do not count for DaemonSets |
@@ -45,6 +46,7 @@ pub mod revise;
 pub mod scan;
 mod secrets;
 pub mod shards;
+mod sizes;
 pub mod start;
 mod surroundings;
 pub mod survey;

@@ -380,7 +380,7 @@ impl Engine {
         let Some((app, object)) = self.desired.as_ref().and_then(|d| d.object(id)) else { return };
         // What is held is told as held; nobody waits for it to become ready.
         let ready = (known.health == Health::Ready || desired_ignores(self.desired.as_deref(), app, id))
-            && known.digest == Some(object.digest)
+            && (known.digest == Some(object.digest) || self.sizes.withheld.contains_key(id))
             && !matches!(known.standing, Standing::Absent)
             || self.held(id).is_some();
         let set = self.unready.entry(Arc::clone(app)).or_default();

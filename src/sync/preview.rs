@@ -143,8 +143,28 @@ pub async fn preview(
         .collect();
     let apps = memory.apps.iter().map(|(app, r)| (Arc::clone(app), r.facts())).collect();
     let holds = cloudsync.map(|c| super::holds::declared(&c.spec.holds, &metas)).unwrap_or_default();
-    let facts = Facts { objects, apps, existing, holds, ..Facts::default() };
+    let mut facts = Facts { objects, apps, existing, holds, ..Facts::default() };
+    facts.shrinks = shrinking(&target, &desired, &facts).await?;
     let mut plan = plan::make(&desired.cloud, &facts);
     plan.secrets = super::secrets::preview(&target.client, &desired, &memory).await?;
     Ok(Preview { plan, desired, target })
+}
+
+/// What the plan's updates would make smaller.
+async fn shrinking(
+    target: &Target,
+    desired: &Desired,
+    facts: &Facts,
+) -> Result<HashMap<ObjectId, String>, ApiError> {
+    let mut out = HashMap::new();
+    for object in desired.cloud.objects().filter(|o| plan::shrinking::has_sizes(&o.id)) {
+        let applied = facts.objects.get(&object.id).and_then(|k| k.digest);
+        if applied.is_none_or(|digest| digest == object.digest) {
+            continue;
+        }
+        if let Some(what) = super::sizes::measure(target, object).await? {
+            out.insert(object.id.clone(), what);
+        }
+    }
+    Ok(out)
 }

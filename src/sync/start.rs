@@ -28,7 +28,7 @@ pub struct SyncerOptions {
     pub cloud: String,
     /// The source; without it an existing `CloudSync` says.
     pub source: Option<SourceSpec>,
-    /// The profile; without it an existing `CloudSync` says, else `base`.
+    /// The profile; without it an existing `CloudSync` says, else `retune.yaml`, else `base`.
     pub profile: Option<String>,
     /// How often a remote is asked.
     pub interval: Option<String>,
@@ -252,7 +252,7 @@ async fn lead(
         repo: spec.source.repo.clone(),
         branch: spec.source.branch.clone(),
         path: spec.source.path.clone(),
-        profile: if spec.profile.is_empty() { "base".into() } else { spec.profile.clone() },
+        profile: spec.profile.clone(),
         pin: spec.pin.as_ref().map(|p| p.revision.clone()),
         pins: spec.pins.iter().map(|(app, p)| (app.clone(), p.revision.clone())).collect(),
         interval: spec.interval.as_deref().and_then(control::duration).unwrap_or(Duration::from_secs(60)),
@@ -299,7 +299,7 @@ async fn own_cloudsync(options: &SyncerOptions, client: &Client) -> Result<Cloud
         };
         let spec = CloudSyncSpec {
             source,
-            profile: options.profile.clone().unwrap_or_else(|| "base".into()),
+            profile: options.profile.clone().unwrap_or_default(),
             interval: options.interval.clone(),
             ..CloudSyncSpec::default()
         };

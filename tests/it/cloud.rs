@@ -511,3 +511,72 @@ fn renders_on_several_threads_give_the_same_digest() {
         |threads| render(&tree, "base", &Options { threads, ..Options::new(&Offline) }).unwrap().digest;
     assert_eq!(digest(1), digest(4));
 }
+
+#[test]
+#[cfg(feature = "syncer")]
+fn check_is_clean_on_repo_layout_itself_when_a_folder_stands_for_every_chart_repository() {
+    let (code, out, err) = retune(
+        &["check", "--offline", "repo-layout", "--chart-source", "*=fixtures/charts/stand-ins"],
+        &root(),
+    );
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.contains("aio: 25 apps") && out.contains("base: 25 apps"), "{out}");
+}
+
+#[test]
+fn a_site_repository_changes_values_patches_pins_and_apps_of_the_reference_cloud() {
+    let dir = tempfile::tempdir().unwrap();
+    let below = offline(&[]);
+    let upstream = below.path();
+    let site = dir.path().join("site");
+    let put = |path: &str, text: &str| {
+        let file = site.join(path);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    };
+    let cloud = std::fs::read_to_string(upstream.join("retune.yaml")).unwrap();
+    let below_it = format!("  upstream: {{url: https://example.org/cloud, commit: {}}}\n", "a1".repeat(20));
+    put("retune.yaml", &(cloud.replace("profile: base", "profile: aio") + &below_it));
+    put("helm-configs/keystone/site.yaml", "conf:\n  keystone:\n    token:\n      expiration: 7200\n");
+    put(
+        "kustomize/memcached/aio/kustomization.yaml",
+        "resources: [../base]\npatches:\n  - target: {kind: StatefulSet}\n    patch: |-\n      - {op: replace, path: /spec/replicas, value: 2}\n",
+    );
+    put("charts/placement/Chart.yaml", &{
+        let chart = std::fs::read_to_string(upstream.join("charts/placement/Chart.yaml")).unwrap();
+        chart.replace("version: 2026.1.8+50c697fc3", "version: 2026.1.9+0a0a0a0a0")
+    });
+    put("helm-chart-versions.yaml", "charts: {placement: 2026.1.9+0a0a0a0a0}\n");
+    put(
+        "apps/motd.yaml",
+        "apiVersion: retune.dev/v1alpha1\nkind: App\nmetadata: {name: motd}\nspec: {namespace: openstack, dependsOn: [openstack], manifests: manifests/motd}\n",
+    );
+    put(
+        "manifests/motd/motd.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: motd}\ndata: {text: hello}\n",
+    );
+    let of = |dir: &Path, more: &[&str], app: &str| {
+        let dir = dir.to_string_lossy();
+        let mut args = vec!["render", "--profile", "aio", "--app", app];
+        args.extend(more);
+        args.push(&dir);
+        let (code, out, err) = retune(&args, &root());
+        assert_eq!(code, 0, "{app}: {err}");
+        out
+    };
+    let upstream_path = upstream.to_string_lossy().into_owned();
+    let lower = ["--upstream", upstream_path.as_str()];
+    assert!(
+        of(&site, &lower, "keystone").contains("7200") && !of(upstream, &[], "keystone").contains("7200")
+    );
+    assert!(of(&site, &lower, "memcached").contains("replicas: 2"));
+    assert!(of(upstream, &[], "memcached").contains("replicas: 1"));
+    assert!(of(&site, &lower, "motd").contains("text: hello"));
+    // What the site does not speak of is the upstream's, byte for byte.
+    for app in ["glance", "nova", "mariadb-cluster", "kube-ovn", "placement"] {
+        assert_eq!(of(&site, &lower, app), of(upstream, &[], app), "{app}");
+    }
+    put("helm-chart-versions.yaml", "charts: {placement: 2026.1.7}\n");
+    let (code, out, err) = retune(&["check", "--upstream", lower[1], &site.to_string_lossy()], &root());
+    assert!(code == 1 && (out.clone() + &err).contains("placement"), "a site's pin counts: {out}{err}");
+}

@@ -534,3 +534,20 @@ fn a_suspended_cloud_is_left_alone_and_put_right_when_it_is_resumed() {
     assert_eq!(cloud.get("configmap", "a").expect("there")["data"]["a"], "2");
     assert!(cloud.get("configmap", "b").is_some());
 }
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
+fn a_cloud_that_loses_its_last_app_is_empty_and_asks_before_it_deletes() {
+    let cloud = TestCloud::new("empty", &[("one", &[], &config_map("a", "1"))]);
+    let _retune = cloud.start();
+    cloud.await_ready(&cloud.repo.head());
+    let head = cloud.repo.remove("Remove the last app", &["apps", "manifests"]);
+    cloud.await_status("revision", &head);
+    let withheld = cloud.cloudsync().and_then(|c| c.pointer("/status/withheld").cloned()).expect("withheld");
+    assert!(withheld["actions"].to_string().contains("deletes a whole app"), "{withheld}");
+    assert!(cloud.get("configmap", "a").is_some());
+    let (code, out, err) = cloud.retune("approve", &[withheld["digest"].as_str().expect("a digest")]);
+    assert_eq!(code, 0, "{out}{err}");
+    cloud.await_status("syncedRevision", &head);
+    eventually("the object is gone", SOON, || cloud.get("configmap", "a").is_none().then_some(()));
+}

@@ -33,6 +33,8 @@ mod ownership;
 mod promises;
 mod purity;
 #[cfg(feature = "syncer")]
+mod scenarios;
+#[cfg(feature = "syncer")]
 mod secrets;
 #[cfg(feature = "syncer")]
 mod source;

@@ -237,7 +237,9 @@ impl Store {
     pub(super) fn source(&self, request: &ChartRequest<'_>) -> Option<&str> {
         let same =
             |key: &str| Some(key) == request.repository_name || normal_url(key) == request.chart.repository;
-        self.settings.sources.iter().rev().find(|(key, _)| same(key)).map(|(_, to)| to.as_str())
+        let sources = || self.settings.sources.iter().rev();
+        let found = sources().find(|(key, _)| same(key)).or_else(|| sources().find(|(key, _)| key == "*"));
+        found.map(|(_, to)| to.as_str())
     }
 
     /// The repository's own URL, or its mirror's.

@@ -6,6 +6,7 @@
 #![allow(dead_code, unused_imports, reason = "each target that includes this module uses another part of it")]
 
 pub(crate) mod audit;
+pub(crate) mod operators;
 pub(crate) mod process;
 pub(crate) mod repo;
 
@@ -17,6 +18,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 pub(crate) use audit::{AuditLog, Request};
+pub(crate) use operators::Operators;
 pub(crate) use process::Retune;
 pub(crate) use repo::Repo;
 
