@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::support::{AuditLog, ControlPlane, Operators, Repo, Retune, eventually, root};
 
 /// How long anything may take, on a machine that does other things too.
-const LONG: &str = "600s";
+const LONG: &str = "300s";
 const SOON: Duration = Duration::from_secs(300);
 const USER: &str = "retune-scenarios";
 
@@ -103,6 +103,10 @@ impl Stand {
         let output = Retune::run(&self.kubeconfig, &args);
         let text =
             String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        if !more.contains(&"json") {
+            // What docs/scenarios.md quotes.
+            println!("$ retune {}\n{text}", args.join(" "));
+        }
         (output.status.code().unwrap_or(-1), text)
     }
 
@@ -274,6 +278,7 @@ fn aio_becomes_base_and_back(stand: &Stand) {
     let (_, told) = stand.run("diff", &["--summary"]);
     assert!(told.contains("makes smaller what does not simply shrink: spec.replicas 3 -> 1"), "{told}");
 
+    stand.run("status", &[]);
     let digest = stand.status("/withheld/digest");
     let (code, said) = stand.run("approve", &[digest.as_str().expect("a digest")]);
     assert_eq!(code, 0, "{said}");
@@ -300,6 +305,7 @@ fn a_bump_touches_keystone_alone(stand: &Stand) {
             "rabbit_ha_queues: false\n    token:\n      expiration: 7200",
         );
     });
+    stand.diff("bump", &["--summary"]);
     let plan = stand.diff_json("bump");
     assert!(actions(&plan).iter().all(|(app, verb, _)| app == "keystone" && verb == "update"), "{plan:#}");
     let restarts: Vec<&str> =
@@ -342,6 +348,7 @@ fn one_broken_service_stops_ten(stand: &Stand) {
     let said = stand.retune.wait_for(mark, SOON, |l| l.contains("the last good revision stays enforced"));
     let place = format!("helm-configs/nova/nova.yaml:{line}");
     assert!(said.contains("helm-configs/nova/nova.yaml:"), "{said} names {place}");
+    stand.run("status", &[]);
     assert_eq!(stand.writes(&log), Vec::<String>::new());
 
     stand.repo.commit("Repair nova's values", &[("helm-configs/nova/nova.yaml", &nova)]);
@@ -388,6 +395,7 @@ fn hands_and_autoscalers(stand: &Stand) {
         let both = drift.contains("cinder-volume") && drift.contains("mariadb-config");
         (both && drift.contains("night-shift")).then_some(())
     });
+    stand.run("status", &[]);
     assert_eq!(stand.writes(&log).len(), 2, "{:?}", stand.writes(&log));
 
     plane.kubectl(&[
@@ -430,7 +438,9 @@ fn renamed_and_removed(stand: &Stand) {
         "  chart:\n",
         "  chart:\n    name: placement\n    releaseName: placement\n",
     );
-    set(repo, "apps/nova.yaml", "- placement", "- inventory");
+    for app in ["nova", "skyline"] {
+        set(repo, &format!("apps/{app}.yaml"), "- placement", "- inventory");
+    }
     repo.commit("Call placement inventory", &[]);
     stand.await_ready();
     assert_eq!(
@@ -452,6 +462,7 @@ fn renamed_and_removed(stand: &Stand) {
     assert_eq!(deleted(&log), Vec::<String>::new(), "nothing goes without an approval");
     assert!(!withheld.contains("Database.k8s.mariadb.com"), "data is not even asked about: {withheld}");
 
+    stand.run("status", &[]);
     let digest = stand.status("/withheld/digest");
     let (code, said) = stand.run("approve", &[digest.as_str().expect("a digest")]);
     assert_eq!(code, 0, "{said}");
