@@ -135,7 +135,9 @@ impl Run {
                 State::Done => continue,
                 State::Failed => true,
                 State::Waiting => {
-                    app.plan.removed || app.plan.depends_on.iter().any(|d| stuck.contains(&**d))
+                    app.plan.removed
+                        || !app.plan.pending.is_empty()
+                        || app.plan.depends_on.iter().any(|d| stuck.contains(&**d))
                 }
                 _ => given_up(&app.plan.app),
             };
@@ -317,6 +319,8 @@ impl Run {
                 }
                 app.state = State::Settling;
             }
+            // A live input is missing: nothing of it is known, and a new plan follows once it is there.
+            State::Waiting if !app.plan.pending.is_empty() => return false,
             State::Waiting => {
                 if app.plan.applies.is_empty() && app.plan.hooks.is_empty() {
                     app.state = State::Settling;

@@ -18,7 +18,7 @@ use crate::files::FileTree;
 Reads retune.yaml, apps/*.yaml and rules/*.yaml, renders every app in every profile, holds every object against the rules, \
 and reports what is wrong with file, line and column. Nothing is applied and no cluster is asked; the network only for \
 remote bases that are pinned to a commit (never with --offline). Kinds that no CRD of the repository defines count as \
-namespaced. Charts of repositories come from the cache or are fetched as retune.lock says (--offline: cache only).
+namespaced. Live inputs (spec.inputs) that are not given have placeholders. Charts of repositories come from the cache or are fetched as retune.lock says (--offline: cache only).
 
 Examples:
   retune check .
@@ -37,6 +37,8 @@ pub(super) struct Args {
     #[cfg(feature = "syncer")]
     #[command(flatten)]
     charts: super::charts::FolderChartArgs,
+    #[command(flatten)]
+    inputs: super::inputs::InputArgs,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -63,7 +65,9 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
     let layers = Layers { site: &tree, upstream: upstream.as_ref().map(|t| t as &dyn FileTree) };
     #[cfg(feature = "syncer")]
     let store = args.charts.store(args.upstream.offline)?;
+    let inputs = args.inputs.open(true)?;
     let options = Options {
+        inputs: &inputs,
         #[cfg(feature = "syncer")]
         charts: Some(&store),
         seed: Some(folder::PREVIEW_SEED),

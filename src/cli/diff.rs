@@ -10,8 +10,10 @@ use super::live::{self, CloudArgs};
 use super::run::SourceArgs;
 use super::{CommandError, Exit, Format, OutputArgs, Ui};
 use crate::cloud::ObjectId;
+use crate::cloud::inputs::Secrets;
 use crate::cluster::{ErrorKind, objects, state};
 use crate::plan::display::{self, diff, shown};
+use crate::plan::nodes::NodeChange;
 use crate::plan::{Action, Plan, Verb, yields};
 use crate::sync::follow::RenderSeed;
 use crate::sync::preview::{Preview, PreviewError, preview};
@@ -52,6 +54,8 @@ struct Output<'a> {
     plan: &'a Plan,
     /// Workloads whose pods are replaced.
     restarts: Vec<Restart>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    nodes: &'a [NodeChange],
     /// By object: each field that is left out of what is applied, and to whom.
     yielded: BTreeMap<String, Vec<(String, String)>>,
 }
@@ -100,7 +104,8 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
             let tried = tried(&made, app, &action.id).await?;
             restarts.extend(tried.restart(app, &action.id));
             if shown {
-                print_action(&tried, app, action, ui)?;
+                let secrets = made.desired.cloud.app(app).map(|a| a.secrets.clone()).unwrap_or_default();
+                print_action(&tried, &secrets, app, action, ui)?;
             }
         }
         if args.output.output == Format::Json {
@@ -110,12 +115,16 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
                 summary: plan.summary(),
                 plan,
                 restarts,
+                nodes: &made.nodes,
                 yielded,
             })?;
         } else {
             let listing = display::listing(plan);
             if !listing.is_empty() {
                 ui.line(listing.trim_end())?;
+            }
+            for change in &made.nodes {
+                ui.line(&change.to_string())?;
             }
             for (object, fields) in &yielded {
                 for (field, to) in fields {
@@ -127,7 +136,7 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
             }
             ui.line(&format!("{}: {}", made.desired.revision.short(), plan.summary()))?;
         }
-        Ok(if plan.is_empty() { Exit::Success } else { Exit::Negative })
+        Ok(if plan.is_empty() && made.nodes.is_empty() { Exit::Success } else { Exit::Negative })
     })
 }
 
@@ -156,11 +165,22 @@ impl Tried {
     }
 }
 
-fn print_action(tried: &Tried, app: &str, action: &Action, ui: &mut Ui) -> Result<(), CommandError> {
+fn print_action(
+    tried: &Tried,
+    secrets: &Secrets,
+    app: &str,
+    action: &Action,
+    ui: &mut Ui,
+) -> Result<(), CommandError> {
     let id = &action.id;
     let text = match &tried.after {
-        Ok(after) => diff(&shown(id, &tried.live), &shown(id, after)),
-        Err(refusal) => format!("the server would refuse it: {refusal}\n"),
+        Ok(after) => {
+            let (mut before, mut masked) = (tried.live.clone(), after.clone());
+            secrets.mask_live(&mut before, after);
+            secrets.mask_object(&mut masked);
+            diff(&shown(id, &before), &shown(id, &masked))
+        }
+        Err(refusal) => secrets.mask(&format!("the server would refuse it: {refusal}\n")),
     };
     if text.is_empty() {
         return Ok(());

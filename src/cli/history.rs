@@ -89,8 +89,12 @@ fn line(entry: &Entry) -> String {
             } else {
                 format!(", {} withheld", sync.withheld.len())
             };
+            let inputs = match sync.inputs.len() {
+                0 => String::new(),
+                n => format!(", {n} live inputs"),
+            };
             format!(
-                "{}  sync   {}  {}: {}{withheld}, {} writes, {} ms, {}  ({})",
+                "{}  sync   {}  {}: {}{withheld}{inputs}, {} writes, {} ms, {}  ({})",
                 entry.time,
                 sync.revision.short(),
                 state,

@@ -128,6 +128,7 @@ pub(super) fn follow_options(
         ca_file,
         seed,
         charts,
+        inputs: Default::default(),
     })
 }
 

@@ -41,6 +41,7 @@ mod helm_files;
 mod history;
 #[cfg(feature = "syncer")]
 mod hold;
+mod inputs;
 #[cfg(feature = "syncer")]
 mod install;
 #[cfg(feature = "age")]

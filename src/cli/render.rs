@@ -8,7 +8,7 @@ use super::folder::{self, UpstreamArgs};
 use super::ui::{Format, OutputArgs};
 use super::{CommandError, Exit, Ui};
 use crate::cloud::problem::nearest;
-use crate::cloud::{Object, Offline, Options, RenderedApp, RenderedCloud, render};
+use crate::cloud::{AppState, Object, Offline, Options, RenderedApp, RenderedCloud, render};
 use crate::files::FileTree;
 use crate::yaml;
 
@@ -17,6 +17,7 @@ use crate::yaml;
 #[command(after_help = "\
 Prints every object of the cloud as it would be applied, apps in the order of dependsOn, hooks last. Objects are in their normal \
 form: nulls and empty labels left out, stringData folded into data, the namespace filled in. Nothing is masked: Secrets in the repository are printed as they are.
+No cluster is asked: an app that takes live inputs (spec.inputs) is pending unless --input, --inputs or --placeholders gives them.
 
 Examples:
   retune render --profile aio .
@@ -41,6 +42,11 @@ pub(super) struct Args {
     #[command(flatten)]
     charts: super::charts::FolderChartArgs,
     #[command(flatten)]
+    inputs: super::inputs::InputArgs,
+    /// Put something that looks like a value in the place of live inputs that are not given.
+    #[arg(long, help_heading = "Live inputs")]
+    placeholders: bool,
+    #[command(flatten)]
     output: OutputArgs,
 }
 
@@ -53,7 +59,9 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
     let remote = folder::remotes(args.upstream.offline);
     #[cfg(feature = "syncer")]
     let store = args.charts.store(args.upstream.offline)?;
+    let inputs = args.inputs.open(args.placeholders)?;
     let options = Options {
+        inputs: &inputs,
         #[cfg(feature = "syncer")]
         charts: Some(&store),
         remote: remote.as_ref().map(folder::as_remote),
@@ -71,6 +79,11 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
         Format::Json => ui.json(&describe(&cloud, &apps)?)?,
         Format::Text => {
             for app in &apps {
+                if let AppState::Pending(missing) = &app.state {
+                    for input in missing {
+                        ui.line(&format!("# {}: pending: {input}", app.name))?;
+                    }
+                }
                 for object in app.objects.iter().chain(app.hooks.iter().map(|h| &h.object)) {
                     let text = manifest(object)?;
                     ui.line(&format!("---\n# {}: {}\n{}", app.name, object.origin, text.trim_end()))?;
@@ -129,6 +142,8 @@ struct AppDescription<'a> {
     name: &'a str,
     depends_on: Vec<&'a str>,
     digest: String,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pending: &'a [String],
     objects: Vec<ObjectDescription<'a>>,
     hooks: Vec<ObjectDescription<'a>>,
 }
@@ -151,6 +166,10 @@ fn describe<'a>(cloud: &'a RenderedCloud, apps: &[&'a RenderedApp]) -> Result<De
             name: &app.name,
             depends_on: app.depends_on.iter().map(|n| &**n).collect(),
             digest: app.digest.to_string(),
+            pending: match &app.state {
+                AppState::Pending(missing) => missing,
+                AppState::Ready => &[],
+            },
             objects: app.objects.iter().map(object).collect::<Result<_, _>>()?,
             hooks: app.hooks.iter().map(|h| object(&h.object)).collect::<Result<_, _>>()?,
         })

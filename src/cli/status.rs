@@ -73,6 +73,27 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
     for app in &status.not_ready {
         lines.push(format!("  {} {}: {}", app.name, app.state, app.message));
     }
+    if !status.nodes.is_empty() {
+        let differ: Vec<_> = status.nodes.iter().filter(|n| n.state != "in sync").collect();
+        lines.push(format!(
+            "nodes     {} labelled or annotated, {} differ",
+            status.nodes.len(),
+            differ.len()
+        ));
+        lines.extend(differ.iter().map(|n| format!("  {} {}", n.name, n.message)));
+    }
+    let without: Vec<_> = status.inputs.iter().filter(|i| i.state != "read").collect();
+    if !status.inputs.is_empty() {
+        lines.push(format!(
+            "inputs    {} live inputs, {} without a value now",
+            status.inputs.len(),
+            without.len()
+        ));
+    }
+    for input in without {
+        let what = if input.state == "gone" { "; its last value stays in force" } else { "" };
+        lines.push(format!("  {} {}{what} ({})", input.source, input.message, input.apps.join(", ")));
+    }
     for hold in &status.holds {
         let reason = if hold.reason.is_empty() { String::new() } else { format!(": {}", hold.reason) };
         let end = match hold.state.as_str() {

@@ -1,5 +1,5 @@
 //! Genestack's post-renderer convention: the chart's output is the file `all.yaml` that a kustomization lists. It stands in
-//! every folder beside the app's kustomization (base, aio, ...), and nowhere in the repository.
+//! every folder beside the app's kustomization (base, aio, ...), and nowhere in the repository. So does `inputs.yaml`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,12 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::files::{ContentId, EntryKind, FileTree, TreeError};
 
 const NAME: &str = "all.yaml";
+/// The file with the app's live inputs ([`super::inputs`]).
+pub(super) const INPUTS: &str = "inputs.yaml";
 
 /// A tree with the chart's output in it.
 pub(super) struct AllYaml<'a> {
     tree: &'a dyn FileTree,
     /// The folder that holds the app's kustomizations.
     parent: String,
+    name: &'static str,
     text: Arc<[u8]>,
     read: AtomicBool,
 }
@@ -20,8 +23,18 @@ pub(super) struct AllYaml<'a> {
 impl<'a> AllYaml<'a> {
     /// `kustomization` is the folder that is built.
     pub(super) fn new(tree: &'a dyn FileTree, kustomization: &str, text: String) -> Self {
+        Self::named(tree, kustomization, NAME, text)
+    }
+
+    /// The same for a file of another name.
+    pub(super) fn named(
+        tree: &'a dyn FileTree,
+        kustomization: &str,
+        name: &'static str,
+        text: String,
+    ) -> Self {
         let parent = kustomization.rsplit_once('/').map_or("", |(parent, _)| parent).to_owned();
-        Self { tree, parent, text: text.into_bytes().into(), read: AtomicBool::new(false) }
+        Self { tree, parent, name, text: text.into_bytes().into(), read: AtomicBool::new(false) }
     }
 
     /// Whether a kustomization listed it.
@@ -31,7 +44,9 @@ impl<'a> AllYaml<'a> {
 
     /// Whether the path is the virtual file.
     pub(super) fn is(&self, path: &str) -> bool {
-        let Some((dir, NAME)) = path.rsplit_once('/') else { return false };
+        let Some((dir, _)) = path.rsplit_once('/').filter(|(_, name)| *name == self.name) else {
+            return false;
+        };
         dir.rsplit_once('/').map_or("", |(parent, _)| parent) == self.parent
     }
 }

@@ -124,12 +124,22 @@ mod tests {
             hooks: Vec::new(),
             generated: std::sync::Arc::default(),
             state: AppState::Ready,
+            inputs: [].into(),
+            secrets: Default::default(),
         })
     }
 
     fn cloud(apps: Vec<Arc<RenderedApp>>) -> RenderedCloud {
         let digest = cloud_digest("c", "base", &apps);
-        RenderedCloud { name: "c".into(), profile: "base".into(), apps, digest, rendered: 0 }
+        RenderedCloud {
+            name: "c".into(),
+            profile: "base".into(),
+            apps,
+            digest,
+            rendered: 0,
+            nodes: [].into(),
+            unknown: Default::default(),
+        }
     }
 
     fn pin(app: Arc<RenderedApp>) -> PinnedApp {

@@ -1,7 +1,7 @@
 //! An app's chart: where it is, which values it gets, what becomes of its output.
 //!
 //! Value layers, lowest first: the chart's defaults, `helm-configs/<app>/*.yaml`, `helm-configs/global_overrides/*.yaml`, the site
-//! repository's `helm-configs/<app>/*.yaml` if there are two repositories, `spec.values.files`, `spec.values.inline`. Maps merge, lists
+//! repository's `helm-configs/<app>/*.yaml` if there are two repositories, `spec.values.files`, `spec.values.inline`, live inputs. Maps merge, lists
 //! replace, `null` deletes a default. `.Release.IsInstall` is true and `.Release.Revision` 1 in every render, `now` is the commit's time
 //! (DESIGN §9). Charts of repositories come through [`super::remote`].
 
@@ -217,7 +217,11 @@ fn merged_values(context: &Context<'_>) -> Result<Map<String, Value>, Vec<Proble
     if let Some(Value::Object(inline)) = spec.map(|v| floats(&v.inline)) {
         values::merge(&mut all, inline);
     }
-    if problems.is_empty() { Ok(all) } else { Err(problems) }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    context.inputs.set(&mut all, context.app)?;
+    Ok(all)
 }
 
 /// Numbers as Helm has them after reading a file: `float64`.

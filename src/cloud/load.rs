@@ -217,6 +217,8 @@ pub fn load(composed: &Composed<'_>) -> Result<Repository, Vec<Problem>> {
         repository.check_names(&broken, &mut problems);
         super::ownership::check_syntax(repository, &mut problems);
         super::health::check(repository, &mut problems);
+        repository.apps.values().for_each(|app| super::inputs::check(app, &mut problems));
+        super::nodes::check(repository, &mut problems);
     }
     match repository {
         Some(repository) if problems.is_empty() => Ok(repository),

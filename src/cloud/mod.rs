@@ -14,6 +14,7 @@
 //! | [`lock`], [`remote`] | `retune.lock`; charts that are not in the repository, and who gives them |
 //! | [`app_pins`] | apps of other revisions in a revision |
 //! | [`fieldpath`], [`expression`] | paths into objects, as policies name fields; conditions in CEL |
+//! | [`inputs`], [`nodes`] | values taken from the running cluster; labels and annotations of nodes |
 //! | [`problem`] | what is wrong, where, and what to do |
 
 pub mod app_pins;
@@ -23,9 +24,11 @@ pub mod expression;
 pub mod fieldpath;
 pub mod graph;
 pub mod inflation;
+pub mod inputs;
 pub mod layers;
 pub mod load;
 pub mod lock;
+pub mod nodes;
 pub mod normal;
 pub mod object;
 mod pinned;

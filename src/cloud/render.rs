@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Value, json};
 
 use super::cache::{AppRender, Cache, ScopeAnswers};
+use super::inputs::{self, Inputs, NoInputs, Resolved};
 use super::load::{Composed, Layers, LoadedApp, Repository, load};
 use super::normal::Head;
 use super::object::{Digest, Interner, Object, ObjectId, Origin, split_api_version};
@@ -51,6 +52,8 @@ pub struct Options<'a> {
     pub remote: Option<&'a dyn kustomize::Remote>,
     /// Who gets charts of repositories. Without it such a chart is refused.
     pub charts: Option<&'a dyn Charts>,
+    /// Who knows the live inputs.
+    pub inputs: &'a dyn Inputs,
 }
 
 impl<'a> Options<'a> {
@@ -66,6 +69,7 @@ impl<'a> Options<'a> {
             seed: None,
             remote: None,
             charts: None,
+            inputs: &NoInputs,
         }
     }
 }
@@ -112,7 +116,11 @@ pub fn render_loaded(
     }
     let declared: Vec<&GeneratedSecret> = secrets.values().flatten().collect();
     problems.extend(secrets::check::across(&declared));
-    let job = Job { composed, tree: &*tree, repository, profile, options };
+    let resolved: BTreeMap<&str, Resolved> = selected
+        .iter()
+        .map(|(app, _)| (app.app.metadata.name.as_str(), inputs::resolve(app, options.inputs, options.seed)))
+        .collect();
+    let job = Job { composed, tree: &*tree, repository, profile, options, resolved: &resolved };
     let stages = parallel(options.threads, &selected, |(app, _)| job.first_stage(app));
 
     let mut crds = CrdScopes::default();
@@ -136,7 +144,24 @@ pub fn render_loaded(
     for (result, (app, needs)) in renders.into_iter().zip(&selected) {
         match result {
             Err(found) => problems.extend(found),
-            Ok((render, fresh)) => {
+            Ok(None) => {
+                // Its Secrets are made all the same: its inputs may be among them.
+                let name = app.app.metadata.name.as_str();
+                let secrets = secrets.remove(name).unwrap_or_default();
+                generated.extend(secrets.iter().map(|secret| {
+                    let id = ObjectId::new("", "Secret", Some(&secret.at.namespace), &secret.at.name);
+                    (id, name, secret.origin.clone())
+                }));
+                apps.push(assemble(
+                    app,
+                    needs,
+                    &repository.cloud.spec,
+                    secrets.into(),
+                    None,
+                    job.resolved(app),
+                ));
+            }
+            Ok(Some((render, fresh))) => {
                 rendered += usize::from(fresh);
                 let name = app.app.metadata.name.as_str();
                 for secret in secrets.get(name).into_iter().flatten() {
@@ -151,8 +176,15 @@ pub fn render_loaded(
                     }
                 }
                 super::ownership::check_places(repository, app, &render.objects, &mut problems);
-                let secrets = secrets.remove(name).unwrap_or_default();
-                apps.push(assemble(app, needs, &repository.cloud.spec, secrets.into(), &render));
+                let secrets = secrets.remove(name).unwrap_or_default().into();
+                apps.push(assemble(
+                    app,
+                    needs,
+                    &repository.cloud.spec,
+                    secrets,
+                    Some(&render),
+                    job.resolved(app),
+                ));
             }
         }
     }
@@ -177,7 +209,9 @@ pub fn render_loaded(
     }
     let name: Arc<str> = repository.cloud.metadata.name.as_str().into();
     let digest = cloud_digest(&name, profile, &apps);
-    Ok(RenderedCloud { name, profile: profile.into(), apps, digest, rendered })
+    let nodes = repository.cloud.spec.nodes.as_slice().into();
+    let unknown = resolved.into_values().flat_map(|r| r.unknown).collect();
+    Ok(RenderedCloud { name, profile: profile.into(), apps, digest, rendered, nodes, unknown })
 }
 
 /// What an app asks for and retune does not do yet: never ignored.
@@ -205,12 +239,14 @@ fn twice(object: &Object, app: &str, other: &str, origin: &Origin) -> Problem {
     problem
 }
 
+/// The app as it is told; one without a render waits for its inputs.
 fn assemble(
     app: &LoadedApp,
     needs: &[String],
     cloud: &CloudSpec,
     generated: Arc<[GeneratedSecret]>,
-    render: &AppRender,
+    render: Option<&AppRender>,
+    resolved: &Resolved,
 ) -> Arc<RenderedApp> {
     let spec = &app.app.spec;
     let defaults = &cloud.defaults;
@@ -230,11 +266,16 @@ fn assemble(
         namespace: spec.namespace.as_deref().map(Into::into),
         depends_on: needs.iter().map(|n| n.as_str().into()).collect(),
         policy,
-        objects: render.objects.clone(),
-        hooks: render.hooks.clone(),
+        objects: render.map(|r| r.objects.clone()).unwrap_or_default(),
+        hooks: render.map(|r| r.hooks.clone()).unwrap_or_default(),
         generated,
-        digest: render.digest,
-        state: AppState::Ready,
+        digest: render.map_or_else(|| app_digest(&[], &[]), |r| r.digest),
+        state: match render {
+            Some(_) => AppState::Ready,
+            None => AppState::Pending(resolved.missing.clone()),
+        },
+        inputs: resolved.used.as_slice().into(),
+        secrets: resolved.secrets.clone(),
     })
 }
 
@@ -272,6 +313,8 @@ struct Raw {
 enum Stage {
     /// From the cache, if the scopes still hold.
     Known(Arc<AppRender>),
+    /// Not rendered: a live input is missing.
+    Pending(CrdScopes),
     /// Rendered now; the second stage takes it out. The scopes are a copy for everybody.
     Fresh(Box<Mutex<Option<Raw>>>, CrdScopes),
 }
@@ -280,7 +323,7 @@ impl Stage {
     fn crds(&self) -> &CrdScopes {
         match self {
             Self::Known(render) => &render.crds,
-            Self::Fresh(_, crds) => crds,
+            Self::Pending(crds) | Self::Fresh(_, crds) => crds,
         }
     }
 }
@@ -291,14 +334,23 @@ struct Job<'a> {
     repository: &'a Repository,
     profile: &'a str,
     options: &'a Options<'a>,
+    resolved: &'a BTreeMap<&'a str, Resolved>,
 }
 
 impl Job<'_> {
+    /// The app's inputs.
+    fn resolved(&self, app: &LoadedApp) -> &Resolved {
+        self.resolved.get(app.app.metadata.name.as_str()).expect("every selected app's inputs were looked up")
+    }
+
     fn trees(&self) -> Trees<'_> {
         Trees { tree: self.tree, lower: self.composed.lower(), upper: self.composed.upper() }
     }
 
     fn first_stage(&self, app: &LoadedApp) -> Result<Stage, Vec<Problem>> {
+        if !self.resolved(app).missing.is_empty() {
+            return Ok(Stage::Pending(CrdScopes::default()));
+        }
         let inputs = self.inputs(app);
         let name = &app.app.metadata.name;
         let charts_hold = |reads: &ChartReads| Remotes::hold(self.options.charts, self.repository, reads);
@@ -323,6 +375,7 @@ impl Job<'_> {
             "version": env!("CARGO_PKG_VERSION"),
             "namespace": spec.namespace, "chart": spec.chart, "kustomize": spec.kustomize,
             "manifests": spec.manifests, "values": spec.values,
+            "inputs": spec.inputs, "live": self.resolved(app).digest(),
             "chartSources": cloud.chart_sources, "chartRepositories": cloud.chart_repositories, "capabilities": cloud.capabilities,
             "chartVersions": spec.chart.as_ref().map(|_| &self.repository.chart_versions),
             "upstream": cloud.upstream,
@@ -348,9 +401,15 @@ impl Job<'_> {
             profile: self.profile,
             app,
             remotes: &remotes,
+            inputs: self.resolved(app),
         };
-        let Rendered { documents, asks_time } = sources::render(&source)
-            .map_err(|found| found.into_iter().map(|p| p.of_app(name)).collect::<Vec<_>>())?;
+        // A chart may quote its values in an error.
+        let masked = |mut p: Problem| {
+            p.message = source.inputs.secrets.mask(&p.message);
+            p.of_app(name)
+        };
+        let Rendered { documents, asks_time } =
+            sources::render(&source).map_err(|found| found.into_iter().map(masked).collect::<Vec<_>>())?;
         let mut raw = Raw {
             inputs,
             reads: LayerReads {
@@ -382,9 +441,10 @@ impl Job<'_> {
         app: &LoadedApp,
         stage: &Stage,
         scopes: &dyn Scopes,
-    ) -> Result<(Arc<AppRender>, bool), Vec<Problem>> {
+    ) -> Result<Option<(Arc<AppRender>, bool)>, Vec<Problem>> {
         let raw = match stage {
-            Stage::Known(known) if known.scopes_hold(scopes) => return Ok((Arc::clone(known), false)),
+            Stage::Pending(_) => return Ok(None),
+            Stage::Known(known) if known.scopes_hold(scopes) => return Ok(Some((Arc::clone(known), false))),
             Stage::Known(known) => self.run(app, known.inputs)?,
             Stage::Fresh(raw, _) => {
                 let raw = raw.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -424,7 +484,7 @@ impl Job<'_> {
         if let Some(cache) = self.options.cache {
             cache.put(&app.app.metadata.name, self.profile, &render);
         }
-        Ok((render, true))
+        Ok(Some((render, true)))
     }
 }
 

@@ -1,9 +1,12 @@
 //! What rendering a revision gives: the desired state of the whole cloud. `plan` compares it with the live one.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::inputs::{InputSource, Secrets, UsedInput};
+use super::nodes::NodeRule;
 use super::object::{Digest, Object};
 use super::spec::{Backup, Drift, Health, Hooks, Prune, Recreate, Rollback, Seconds};
 
@@ -20,6 +23,10 @@ pub struct RenderedCloud {
     pub digest: Digest,
     /// How many apps were rendered anew; the rest came from the cache.
     pub rendered: usize,
+    /// Labels and annotations of nodes.
+    pub nodes: Arc<[NodeRule]>,
+    /// Live inputs that nobody has looked up yet. The apps that use them are not rendered: look them up, and render again.
+    pub unknown: BTreeSet<InputSource>,
 }
 
 impl RenderedCloud {
@@ -64,6 +71,10 @@ pub struct RenderedApp {
     pub digest: Digest,
     /// Whether everything it needs exists.
     pub state: AppState,
+    /// Its live inputs, for the record.
+    pub inputs: Arc<[UsedInput]>,
+    /// Values of Secrets that are part of its render: to be masked wherever text leaves.
+    pub secrets: Secrets,
 }
 
 /// Whether an app can be applied.

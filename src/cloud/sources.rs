@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::allyaml::{self, AllYaml};
 use super::chart;
+use super::inputs::Resolved;
 use super::load::{LoadedApp, Repository, tree_problem};
 use super::manifests::{self, Document};
 use super::object::Origin;
@@ -33,6 +34,8 @@ pub(super) struct Context<'a> {
     pub(super) app: &'a LoadedApp,
     /// Charts that are not in the repository.
     pub(super) remotes: &'a Remotes<'a>,
+    /// The app's live inputs; all are there.
+    pub(super) inputs: &'a Resolved,
 }
 
 /// What came out.
@@ -70,7 +73,7 @@ pub(super) fn render(context: &Context<'_>) -> Result<Rendered, Vec<Problem>> {
     }
     match kustomization(context).map_err(one)? {
         Some(path) => {
-            let (documents, asks_time) = build(context, context.tree, &path)?;
+            let (documents, asks_time) = build_with_inputs(context, context.tree, &path)?;
             Ok(Rendered { documents, asks_time })
         }
         None => {
@@ -96,11 +99,16 @@ fn with_chart(context: &Context<'_>) -> Result<Rendered, Vec<Problem>> {
     let output = chart::render(context)?;
     let release = &output.release;
     let (mut documents, asks_time) = match kustomization(context).map_err(one)? {
-        None => (chart::documents(release)?, false),
+        None => {
+            if let Some(name) = context.inputs.only_for_kustomize() {
+                return Err(one(unused(context, name, "name a path of the chart's values in values")));
+            }
+            (chart::documents(release)?, false)
+        }
         Some(path) => {
             let text = release.manifest_without_hooks();
             let tree = AllYaml::new(context.tree, &path, text.clone());
-            let (mut documents, asks_time) = build(context, &tree, &path)?;
+            let (mut documents, asks_time) = build_with_inputs(context, &tree, &path)?;
             if !tree.was_read() {
                 let message = "the chart's output is not used: no kustomization lists all.yaml";
                 let problem = Problem::new(ProblemKind::Kustomize, &path, message);
@@ -155,6 +163,32 @@ fn kustomization(context: &Context<'_>) -> Result<Option<String>, Problem> {
             let hint = "add it, or name the profiles that the app has in spec.profiles";
             Err(context.app.problem(ProblemKind::File, &["spec"], message).hint(hint))
         }
+    }
+}
+
+/// An input that goes nowhere.
+fn unused(context: &Context<'_>, name: &str, hint: &str) -> Problem {
+    let message = format!("spec.inputs.{name}: nothing uses it");
+    context.app.problem(ProblemKind::BadValue, &["spec", "inputs", name], message).hint(hint)
+}
+
+/// Builds a kustomization with `inputs.yaml` beside it.
+fn build_with_inputs(
+    context: &Context<'_>,
+    tree: &dyn FileTree,
+    path: &str,
+) -> Result<(Vec<Document>, bool), Vec<Problem>> {
+    if context.inputs.is_empty() {
+        return build(context, tree, path);
+    }
+    let tree = AllYaml::named(tree, path, allyaml::INPUTS, context.inputs.file());
+    let built = build(context, &tree, path)?;
+    match context.inputs.only_for_kustomize() {
+        Some(name) if !tree.was_read() => {
+            let hint = "add inputs.yaml to the kustomization's resources and use it in replacements";
+            Err(vec![unused(context, name, hint)])
+        }
+        _ => Ok(built),
     }
 }
 

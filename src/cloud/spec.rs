@@ -14,6 +14,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use super::duration::Seconds;
+pub use super::inputs::spec::Input;
+pub use super::nodes::NodeRule;
 pub use super::secrets::spec::SecretSpec;
 
 /// The `apiVersion` of both kinds.
@@ -107,6 +109,9 @@ pub struct CloudSpec {
     /// Replacements for chart repositories, by their name or URL: a folder of this repository or another URL (air-gapped sites, tests).
     #[serde(default)]
     pub chart_sources: BTreeMap<String, String>,
+    /// Labels and annotations that nodes have. Nodes that exist get them; none is created or deleted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<NodeRule>,
     /// What charts are told about the cluster. Declared, so that the same commit renders the same bytes on any cluster.
     #[serde(default)]
     pub capabilities: Capabilities,
@@ -123,6 +128,7 @@ impl Default for CloudSpec {
             upstream: None,
             chart_repositories: BTreeMap::new(),
             chart_sources: BTreeMap::new(),
+            nodes: Vec::new(),
             capabilities: Capabilities::default(),
         }
     }
@@ -239,6 +245,10 @@ pub struct AppSpec {
     /// Secrets that are generated if they are not there, by name: made once, never written over, never in Git.
     #[serde(default)]
     pub secrets: BTreeMap<String, SecretSpec>,
+    /// Values that are taken from the running cluster, by a name: keys of Secrets and ConfigMaps, addresses of Services and nodes. While
+    /// one is missing the app is pending, and the rest of the cloud goes on without it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inputs: BTreeMap<String, Input>,
     /// How long the app may take to become ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Seconds>,

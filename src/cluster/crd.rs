@@ -364,6 +364,12 @@ pub struct CloudSyncStatus {
     /// The apps that are pinned to another revision than the cloud's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pinned: Vec<PinnedStatus>,
+    /// The live inputs of apps; what is missing or gone first (at most 200).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<InputStatus>,
+    /// The nodes that have labels or annotations of this cloud, or are to have some (at most 100).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<NodeStatus>,
     /// The holds in force, with what they keep from being done.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<HoldStatus>,
@@ -415,6 +421,39 @@ pub struct AppStatus {
     /// The apps it waits for.
     #[serde(default, rename = "waitsFor", skip_serializing_if = "Vec::is_empty")]
     pub waits_for: Vec<String>,
+}
+
+/// A live input.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputStatus {
+    /// `Secret openstack/rabbitmq-default-user key password`.
+    pub source: String,
+    /// The apps that use it.
+    #[serde(default)]
+    pub apps: Vec<String>,
+    /// `read`, `missing` (its apps are pending), `gone` (its last value stays in force).
+    pub state: String,
+    /// Why it has no value.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+}
+
+/// A node that has labels or annotations of the cloud.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeStatus {
+    /// Its name.
+    pub name: String,
+    /// `in sync` or `differs`.
+    pub state: String,
+    /// The keys of the labels that are retune's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// The keys of the annotations.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub annotations: Vec<String>,
+    /// What is different, or what the server refused.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
 }
 
 /// An app that is not at the cloud's revision.
@@ -672,6 +711,12 @@ fn cloudsync_definition() -> Value {
             "type": text(), "status": text(), "reason": text(), "message": text(),
             "lastTransitionTime": {"type": "string", "format": "date-time"}, "observedGeneration": count()}}))}});
     // Apart: the macro's depth is bounded.
+    status["properties"]["nodes"] =
+        list(&json!({"type": "object", "properties": {"name": text(), "state": text(),
+        "labels": list(&text()), "annotations": list(&text()), "message": text()}}));
+    status["properties"]["inputs"] =
+        list(&json!({"type": "object", "properties": {"source": text(), "apps": list(&text()),
+        "state": text(), "message": text()}}));
     status["properties"]["reported"] = count();
     status["properties"]["driftedObjects"] = count();
     status["properties"]["drifted"] = list(

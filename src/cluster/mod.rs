@@ -19,6 +19,7 @@ pub mod lease;
 pub mod leftovers;
 pub mod logs;
 pub mod meta;
+pub mod nodes;
 pub mod objects;
 pub mod secrets;
 pub mod state;

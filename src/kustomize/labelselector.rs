@@ -260,6 +260,11 @@ impl LabelSelector {
         self.0.is_empty()
     }
 
+    /// The labels that it asks for.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|r| r.key.as_str())
+    }
+
     /// Whether all requirements hold.
     #[must_use]
     pub fn matches(&self, labels: &StringMap) -> bool {

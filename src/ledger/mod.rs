@@ -9,5 +9,5 @@ mod record;
 pub(crate) mod seal;
 mod store;
 
-pub use record::{DriftRecord, Entry, RevisionInfo, SyncRecord, What};
+pub use record::{DriftRecord, Entry, RevisionInfo, SyncRecord, What, inputs};
 pub use store::{Ledger, LedgerError, read};

@@ -1,9 +1,11 @@
 //! What a ledger entry holds.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cloud::RenderedCloud;
 use crate::plan::Plan;
 
 /// How many actions of a plan are recorded one by one.
@@ -77,6 +79,10 @@ pub struct SyncRecord {
     pub ready: bool,
     /// What failed for good.
     pub failed: Vec<String>,
+    /// The live inputs that the revision was rendered with: `Service kube-system/ovn-nb address: 10.96.0.12:6641 [neutron, octavia]`; of
+    /// a Secret a digest that depends on the cloud's key.
+    #[serde(default)]
+    pub inputs: Vec<String>,
     /// Which cluster (the uid of kube-system) and how far its resourceVersions had come: a lower one later means that the
     /// cluster was restored from a backup.
     #[serde(default)]
@@ -115,10 +121,29 @@ impl SyncRecord {
             ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             ready,
             failed: failed.iter().take(ACTIONS).cloned().collect(),
+            inputs: Vec::new(),
             cluster: String::new(),
             resource_version: 0,
         }
     }
+}
+
+/// The live inputs of a revision, for its entry.
+#[must_use]
+pub fn inputs(cloud: &RenderedCloud) -> Vec<String> {
+    let mut apps: BTreeMap<(String, &str), BTreeSet<&str>> = BTreeMap::new();
+    for app in &cloud.apps {
+        for input in app.inputs.iter() {
+            let value = input.record.as_deref().unwrap_or("missing");
+            apps.entry((input.source.to_string(), value)).or_default().insert(&app.name);
+        }
+    }
+    apps.into_iter()
+        .take(ACTIONS)
+        .map(|((source, value), apps)| {
+            format!("{source}: {value} [{}]", apps.into_iter().collect::<Vec<_>>().join(", "))
+        })
+        .collect()
 }
 
 /// One drift.

@@ -182,7 +182,7 @@ pub fn listing(plan: &Plan) -> String {
     }) {
         let _ = writeln!(out, "app {}{}", app.app, if app.removed { " (not in Git any more)" } else { "" });
         for input in &app.pending {
-            let _ = writeln!(out, "  pending: {input} does not exist yet; the last render stays enforced");
+            let _ = writeln!(out, "  pending: {input}; what was applied stays as it is");
         }
         for hook in app.hooks.iter().filter(|h| h.when == When::Pre) {
             let _ = writeln!(out, "  hook     {}  (before, weight {})", hook.id, hook.weight);

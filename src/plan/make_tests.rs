@@ -36,12 +36,22 @@ fn app(name: &str, objects: Vec<Object>) -> Arc<RenderedApp> {
         digest: Digest::of(name.as_bytes()),
         generated: std::sync::Arc::default(),
         state: AppState::Ready,
+        inputs: [].into(),
+        secrets: Default::default(),
     })
 }
 
 fn cloud(apps: Vec<Arc<RenderedApp>>) -> RenderedCloud {
     let rendered = apps.len();
-    RenderedCloud { name: "c".into(), profile: "aio".into(), apps, digest: Digest::of(b"c"), rendered }
+    RenderedCloud {
+        name: "c".into(),
+        profile: "aio".into(),
+        apps,
+        digest: Digest::of(b"c"),
+        rendered,
+        nodes: [].into(),
+        unknown: Default::default(),
+    }
 }
 
 fn remember(facts: &mut Facts, app: &str, object: &Object, live: Live) {

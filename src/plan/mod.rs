@@ -13,6 +13,7 @@
 //! | [`guard`], [`shrinking`] | what waits for an approval: deletions; updates that make data smaller |
 //! | [`hold`] | what is kept from being done by a hold |
 //! | [`hooks`] | which Helm hooks are due |
+//! | [`nodes`] | labels and annotations of nodes |
 //! | [`operation`] | install, upgrade, rollback, delete, and what is remembered of one under way |
 //! | [`mod@make`] | the comparison |
 //! | [`secrets`] | generated Secrets: what is made, what is lost, rotations |
@@ -28,6 +29,7 @@ pub mod hold;
 pub mod hooks;
 pub mod make;
 pub mod mask;
+pub mod nodes;
 pub mod operation;
 pub mod operators;
 pub mod order;

@@ -45,6 +45,8 @@ fn cloud(secrets: Vec<GeneratedSecret>, manifests: Vec<Value>) -> RenderedCloud 
         hooks: Vec::new(),
         generated: secrets.into(),
         state: AppState::Ready,
+        inputs: [].into(),
+        secrets: Default::default(),
     };
     RenderedCloud {
         name: "c".into(),
@@ -52,6 +54,8 @@ fn cloud(secrets: Vec<GeneratedSecret>, manifests: Vec<Value>) -> RenderedCloud 
         apps: vec![Arc::new(app)],
         digest: Digest::of(b""),
         rendered: 0,
+        nodes: [].into(),
+        unknown: Default::default(),
     }
 }
 

@@ -100,7 +100,10 @@ impl Engine {
         }
     }
 
-    fn apply_failed(&mut self, id: &ObjectId, error: ApiError) {
+    fn apply_failed(&mut self, id: &ObjectId, mut error: ApiError) {
+        // The server may quote what it refuses.
+        let app = self.desired.as_ref().and_then(|d| d.cloud.app(d.object(id)?.0));
+        error.message = app.map_or(error.message.clone(), |a| a.secrets.mask(&error.message));
         let Some(known) = self.index.objects.get_mut(id) else { return };
         known.message = Some(format!("{}: {}", error.kind.as_str(), error.message).into());
         match error.kind {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::engine::Engine;
 use crate::apply::run::{Readiness, State};
-use crate::cloud::ObjectId;
+use crate::cloud::{AppState, ObjectId};
 use crate::cluster::crd::AppStatus;
 use crate::health::Health;
 
@@ -32,6 +32,11 @@ impl Engine {
         at: &HashMap<&str, usize>,
         before: &[AppStatus],
     ) -> Option<(&'static str, String, Vec<String>)> {
+        if let Some(AppState::Pending(missing)) =
+            self.desired.as_ref().and_then(|d| d.cloud.app(app)).map(|a| &a.state)
+        {
+            return Some(("pending", missing.join("; "), Vec::new()));
+        }
         let active = self.active.as_ref();
         let run = active.and_then(|a| a.run.app(app));
         let hook = self.hook_message(app);

@@ -78,6 +78,8 @@ pub(super) enum Message {
     Secret(Arc<crate::cloud::GeneratedSecret>, Result<super::secrets::job::Outcome, ApiError>),
     /// A rotation is over.
     Rotated(super::secrets::Rotated),
+    /// Labels and annotations of a node were applied, or not.
+    Node(crate::plan::nodes::NodeChange, Result<u64, ApiError>),
     /// The audit's lists.
     Audited(Result<Vec<(ObjectId, crate::cluster::meta::Meta)>, ApiError>),
 }
@@ -111,6 +113,8 @@ pub(super) enum Timer {
     HookTimeout(Arc<str>, u64, ObjectId),
     /// Look again at generated Secrets that are not there.
     Secrets,
+    /// Look at a node again.
+    Node(String),
 }
 
 /// One kind's watch.
@@ -236,6 +240,10 @@ pub struct Engine {
     /// The apps' own health rules.
     pub(super) own_rules: super::verdicts::SharedRules,
     pub(super) secrets: super::secrets::Secrets,
+    /// Labels and annotations of nodes.
+    pub(super) labels: super::node_labels::NodeLabels,
+    /// The live inputs of apps.
+    pub(super) inputs: super::inputs::watches::LiveInputs,
     pub(super) ledger: Ledger,
     /// A request of the `CloudSync` that is being carried out.
     pub(super) requested: Option<crate::cluster::crd::SyncRequest>,
@@ -278,7 +286,10 @@ impl Engine {
         let mut index = Index::default();
         let memory = Memory::load(&start.inventory, &mut index);
         let report = Report::new(&start.cloudsync.status);
+        let inputs = super::inputs::watches::LiveInputs::new(Arc::clone(&start.follow.inputs));
         let mut engine = Self {
+            inputs,
+            labels: super::node_labels::NodeLabels::default(),
             name: start.name,
             target: start.target,
             leadership: start.leadership,
@@ -365,6 +376,7 @@ impl Engine {
                 && self.in_flight == 0
                 && self.secrets.is_idle()
                 && self.inventory_busy.is_empty()
+                && (!matches!(ended, Ended::Once(_)) || self.labels.at_rest())
             {
                 self.finish().await;
                 return ended;
@@ -388,6 +400,8 @@ impl Engine {
                 Some(notice) = self.surroundings.notices.recv() => self.on_surroundings(notice),
                 Some(notice) = self.nodes.notices.recv() => self.on_node(notice),
                 Some(notice) = self.secrets.notices.recv() => self.on_secret_notice(notice),
+                Some(notice) = self.inputs.notices.recv() => self.on_input(notice),
+                Some(notice) = self.labels.notices.recv() => self.on_labels(notice),
                 Some(notice) = self.notices_in.recv() => {
                     self.on_notice(notice);
                     // What else is there already is taken in one go.
@@ -419,6 +433,8 @@ impl Engine {
         self.surroundings.stop();
         self.nodes.stop();
         self.secrets.stop();
+        self.inputs.stop();
+        self.labels.stop();
         self.follow.order(FollowOrder::Stop);
         if self.ended == Some(Ended::LeadershipLost) {
             return;
@@ -456,6 +472,7 @@ impl Engine {
                 Timer::RetryApp(app) => self.retry_app(&app),
                 Timer::HookTimeout(app, serial, id) => self.hook_timeout(&app, serial, &id),
                 Timer::Secrets => self.secrets_again(),
+                Timer::Node(name) => self.node_again(name),
             }
         }
     }
@@ -479,6 +496,7 @@ impl Engine {
             Message::Secret(secret, result) => self.on_secret(&secret, result),
             Message::Rotated(result) => self.on_rotated(result),
             Message::Rival(done) => self.on_rival(done),
+            Message::Node(change, result) => self.on_node_applied(change, result),
             Message::Audited(result) => self.on_audited(result),
             Message::Daemons(daemons) => self.on_daemons(daemons),
         }

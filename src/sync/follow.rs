@@ -4,7 +4,7 @@
 //! remote, a force push, a broken commit) is told, retried with backoff, and never stops enforcement of the last good
 //! revision.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::inputs::Shared;
 use crate::apply::job::Others;
 use crate::cloud::app_pins::{PinnedApp, with_pinned};
+use crate::cloud::inputs::InputSource;
 use crate::cloud::layers::SubTree;
 use crate::cloud::spec::DriftMode;
 use crate::cloud::{
@@ -158,6 +160,8 @@ pub enum News {
         /// What is wrong and where.
         message: String,
     },
+    /// A revision is rendered once these live inputs have been looked up.
+    Inputs(BTreeSet<InputSource>),
     /// The source was asked and has nothing new.
     Checked,
 }
@@ -169,6 +173,8 @@ pub enum Order {
     Pin(Option<String>),
     /// Take these apps from these revisions.
     Pins(BTreeMap<String, String>),
+    /// Live inputs have been looked up or have changed: render again.
+    Inputs,
     /// Ask now.
     Now,
     /// Ask this often.
@@ -203,6 +209,8 @@ pub struct FollowOptions {
     pub seed: Option<RenderSeed>,
     /// How charts of repositories are got.
     pub charts: charts::Settings,
+    /// What is known of live inputs.
+    pub inputs: Shared,
 }
 
 /// A seed that no log shows.
@@ -215,11 +223,19 @@ impl std::fmt::Debug for RenderSeed {
     }
 }
 
+/// What a single look at the source gives.
+pub enum Once {
+    /// The revision.
+    Desired(Box<Desired>),
+    /// It takes live inputs that are not known: look them up and ask again.
+    Inputs(BTreeSet<InputSource>),
+}
+
 /// Asks the source once and renders what it has (or the pinned revision), for `diff`.
 ///
 /// # Errors
 /// What is wrong and where.
-pub fn render_once(options: FollowOptions, discovery: Arc<Discovery>) -> Result<Desired, String> {
+pub fn render_once(options: FollowOptions, discovery: Arc<Discovery>) -> Result<Once, String> {
     let (wake, inbox) = channel();
     let (outbox, mut news) = mpsc::channel(4);
     let mut follower = Follower {
@@ -238,7 +254,11 @@ pub fn render_once(options: FollowOptions, discovery: Arc<Discovery>) -> Result<
     let (source, _watch) = follower.open()?;
     follower.look(&source).map_err(|trouble| trouble.message)?;
     match news.try_recv() {
-        Ok(News::Desired(desired)) => Arc::try_unwrap(desired).map_err(|_| "the render is shared".to_owned()),
+        Ok(News::Desired(desired)) => {
+            let desired = Arc::try_unwrap(desired).map_err(|_| "the render is shared".to_owned())?;
+            Ok(Once::Desired(Box::new(desired)))
+        }
+        Ok(News::Inputs(sources)) => Ok(Once::Inputs(sources)),
         Ok(News::Failing { message, .. }) => Err(message),
         _ => Err("the source gave nothing".to_owned()),
     }
@@ -257,6 +277,8 @@ fn remotes(options: &FollowOptions) -> RemoteBases {
 pub struct Follow {
     orders: Sender<Order>,
     news: mpsc::Receiver<News>,
+    /// What is known of live inputs.
+    pub inputs: Shared,
     discovery: Arc<RwLock<Arc<Discovery>>>,
 }
 
@@ -269,6 +291,7 @@ impl Follow {
         let (orders, inbox) = channel();
         let (outbox, news) = mpsc::channel(4);
         let discovery = Arc::new(RwLock::new(discovery));
+        let inputs = Arc::clone(&options.inputs);
         let follower = Follower {
             inbox,
             wake: orders.clone(),
@@ -286,14 +309,14 @@ impl Follow {
             .name("follow".into())
             .spawn(move || follower.run())
             .map_err(|e| format!("the source's thread cannot be started: {e}"))?;
-        Ok(Self { orders, news, discovery })
+        Ok(Self { orders, news, inputs, discovery })
     }
 
     /// A source that tells what it is given: for tests and for callers that render themselves.
     #[must_use]
     pub fn given(news: mpsc::Receiver<News>) -> Self {
         let (orders, _) = channel();
-        Self { orders, news, discovery: Arc::default() }
+        Self { orders, news, inputs: Arc::default(), discovery: Arc::default() }
     }
 
     /// The next news; never returns once the thread has ended.
@@ -425,6 +448,12 @@ impl Follower {
                         self.last = None;
                     }
                 }
+                Order::Inputs => {
+                    self.pinned.clear();
+                    if self.last.as_ref().is_some_and(|(_, wrong)| wrong.is_none()) {
+                        self.last = None;
+                    }
+                }
                 Order::Now => {}
                 Order::Interval(interval) => self.options.interval = interval,
                 Order::Stop => return false,
@@ -481,6 +510,10 @@ impl Follower {
             .render(source, &revision.commit, revision.time)
             .and_then(|cloud| self.with_pins(source, cloud));
         match rendered {
+            Ok((cloud, _)) if !cloud.unknown.is_empty() => {
+                let _ = self.outbox.blocking_send(News::Inputs(cloud.unknown));
+                Ok(())
+            }
             Ok((cloud, pins)) => {
                 self.last = Some((id, None));
                 let desired = Desired { pins, ..Desired::new(info, Arc::new(cloud), seen) };
@@ -519,6 +552,7 @@ impl Follower {
         cloud: RenderedCloud,
     ) -> Result<(RenderedCloud, BTreeMap<Arc<str>, RevisionInfo>), Broken> {
         let (mut apps, mut infos) = (Vec::new(), BTreeMap::new());
+        let mut unknown = BTreeSet::new();
         for (app, pin) in self.options.pins.clone() {
             let of = |e: &dyn std::fmt::Display| {
                 format!("app {app} is pinned to {pin}: {e}; `retune resume {app}` ends the pin")
@@ -539,6 +573,8 @@ impl Follower {
                 let found = whole.app(&app).ok_or_else(|| {
                     of(&format!("that revision has no such app for profile {}", self.options.profile))
                 })?;
+                let own = found.inputs.iter().map(|i| &i.source);
+                unknown.extend(own.filter(|s| whole.unknown.contains(*s)).cloned());
                 let pinned = PinnedApp { revision: id.clone(), app: Arc::clone(found) };
                 self.pinned.insert(place.clone(), pinned);
             }
@@ -547,7 +583,12 @@ impl Follower {
                 RevisionInfo { id, author: revision.author, subject: revision.subject, time: revision.time };
             infos.insert(app.as_str().into(), info);
         }
-        Ok((with_pinned(cloud, &apps)?, infos))
+        let mut cloud = with_pinned(cloud, &apps)?;
+        if !unknown.is_empty() {
+            self.pinned.clear();
+        }
+        cloud.unknown.extend(unknown);
+        Ok((cloud, infos))
     }
 
     fn render(&mut self, source: &GitSource, commit: &CommitId, time: i64) -> Result<RenderedCloud, Broken> {
@@ -594,6 +635,7 @@ impl Follower {
             seed: self.options.seed.map(|seed| seed.0),
             remote: Some(&self.remotes),
             charts,
+            inputs: &*self.options.inputs,
             ..Options::new(&scopes)
         };
         Ok(render(tree, &self.options.profile, &options)?)

@@ -22,6 +22,8 @@
 //! | [`holds`] | "hands off" an app or an object, until a time |
 //! | [`apps`] | how each app stands, for the status |
 //! | [`follow`] | source and render |
+//! | [`inputs`] | live inputs of apps |
+//! | [`node_labels`] | labels and annotations of nodes |
 //! | [`why`] | what an app waits for, for people |
 //! | [`start`], [`preview`], [`survey`] | starting a syncer; making a plan, or looking at drift, without one |
 
@@ -35,7 +37,9 @@ pub mod follow;
 pub mod holds;
 pub mod hooks;
 pub mod index;
+pub mod inputs;
 pub mod memory;
+mod node_labels;
 mod nodes;
 pub mod observe;
 mod ownership;

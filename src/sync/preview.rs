@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::follow::{Desired, FollowOptions, render_once};
+use super::follow::{Desired, FollowOptions, Once, render_once};
 use super::index::{Index, Verdict, verdict};
 use super::memory::Memory;
 use super::ownership::Claims;
@@ -17,12 +17,15 @@ use crate::cluster::discovery::Discovery;
 use crate::cluster::error::ApiError;
 use crate::cluster::meta::Meta;
 use crate::cluster::{LABEL_CLOUD, state, watch};
+use crate::plan::nodes::{NodeChange, change};
 use crate::plan::{self, Facts, Live, Plan, Remembered};
 
 /// A plan and what it was made from.
 pub struct Preview {
     /// The plan.
     pub plan: Plan,
+    /// What is done to the labels and annotations of nodes.
+    pub nodes: Vec<NodeChange>,
     /// The revision.
     pub desired: Desired,
     /// Where it would be applied.
@@ -57,11 +60,19 @@ pub(super) async fn look(
     options: FollowOptions,
 ) -> Result<Seen, PreviewError> {
     let discovery = Arc::new(Discovery::fetch(&client).await?);
-    let served = Arc::clone(&discovery);
-    let desired = tokio::task::spawn_blocking(move || render_once(options, served))
-        .await
-        .map_err(|e| PreviewError::Source(e.to_string()))?
-        .map_err(PreviewError::Source)?;
+    let desired = loop {
+        let (served, again) = (Arc::clone(&discovery), options.clone());
+        let once = tokio::task::spawn_blocking(move || render_once(again, served))
+            .await
+            .map_err(|e| PreviewError::Source(e.to_string()))?
+            .map_err(PreviewError::Source)?;
+        match once {
+            Once::Desired(desired) => break *desired,
+            Once::Inputs(sources) => {
+                super::inputs::once::fetch(&client, &discovery, &sources, &options.inputs).await?;
+            }
+        }
+    };
     let scalers = super::surroundings::scalers(&client, &discovery).await?;
     let desired = desired.beside(&scalers).unwrap_or(desired);
     let inventory = match cloudsync {
@@ -147,7 +158,26 @@ pub async fn preview(
     facts.shrinks = shrinking(&target, &desired, &facts).await?;
     let mut plan = plan::make(&desired.cloud, &facts);
     plan.secrets = super::secrets::preview(&target.client, &desired, &memory).await?;
-    Ok(Preview { plan, desired, target })
+    let labelled = cloudsync.is_some_and(|c| !c.status.nodes.is_empty());
+    let nodes = node_changes(&target, cloud, &desired, labelled).await?;
+    Ok(Preview { nodes, plan, desired, target })
+}
+
+/// What the labels and annotations of nodes differ in; `labelled`: nodes were labelled before.
+async fn node_changes(
+    target: &Target,
+    cloud: &str,
+    desired: &Desired,
+    labelled: bool,
+) -> Result<Vec<NodeChange>, ApiError> {
+    let rules = &desired.cloud.nodes;
+    let Some(resource) = target.discovery.preferred("", "Node").filter(|_| labelled || !rules.is_empty())
+    else {
+        return Ok(Vec::new());
+    };
+    let listed =
+        watch::list_whole(&target.client, resource, "", &crate::cluster::nodes::digest(cloud)).await?;
+    Ok(listed.into_iter().filter_map(|(meta, facts)| change(rules, &meta.name, &facts?).0).collect())
 }
 
 /// What the plan's updates would make smaller.

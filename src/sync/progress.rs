@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::engine::{Ended, Engine, Timer};
+use super::follow::Desired;
 use super::index::{Standing, Tracked};
 use crate::apply::run::{Order, Readiness, State};
-use crate::cloud::ObjectId;
+use crate::cloud::{AppState, ObjectId};
 use crate::cluster::error::{Backoff, jitter};
+use crate::ledger::{self, SyncRecord};
 use crate::plan::Verb;
 use crate::plan::hooks::{DueHook, key};
 
@@ -21,6 +23,9 @@ impl Engine {
         let Some(desired) = self.desired.as_ref().and_then(|d| d.app(app)) else {
             return Readiness::Ready;
         };
+        if matches!(desired.state, AppState::Pending(_)) {
+            return Readiness::Waiting;
+        }
         if self.unready.get(app).is_none_or(HashSet::is_empty) {
             return Readiness::Ready;
         }
@@ -281,25 +286,15 @@ impl Engine {
         }
         let failed: Vec<String> = active.run.apps.iter().flat_map(|a| a.failed.values().cloned()).collect();
         let ready = failed.is_empty() && self.unready.values().all(HashSet::is_empty);
-        let mut record = crate::ledger::SyncRecord::of(
-            &desired.revision,
-            &active.plan,
-            active.writes,
-            &failed,
-            active.seen.elapsed(),
-            ready,
-        );
-        record.cluster.clone_from(&self.cloudsync.status.cluster);
-        record.resource_version = self.leadership.highest();
         let (plan_empty, writes) = (active.plan.is_empty(), active.writes);
         let summary = active.plan.summary();
         let frozen_done = self.prune_frozen && failed.is_empty();
         let ms = active.seen.elapsed().as_millis() as u64;
+        self.write_down(&desired, &failed, ready);
         self.active = None;
         if !plan_empty || writes > 0 {
             tracing::info!(revision = %desired.revision.short(), ready, ms, "sync is over");
         }
-        self.ledger.sync(&record);
         self.report.over(&desired.revision, ready, &failed);
         self.request_done();
         self.report.due = true;
@@ -328,6 +323,17 @@ impl Engine {
         }
     }
 
+    /// The run's entry in the ledger.
+    fn write_down(&self, desired: &Desired, failed: &[String], ready: bool) {
+        let Some(active) = &self.active else { return };
+        let took = active.seen.elapsed();
+        let mut record = SyncRecord::of(&desired.revision, &active.plan, active.writes, failed, took, ready);
+        record.inputs = ledger::inputs(&desired.cloud);
+        record.cluster.clone_from(&self.cloudsync.status.cluster);
+        record.resource_version = self.leadership.highest();
+        self.ledger.sync(&record);
+    }
+
     /// A request for one app ends with that app, however the others stand.
     fn requested_app_done(&mut self) {
         let requested = self.requested.as_ref().filter(|_| self.carried_out);
@@ -344,7 +350,8 @@ impl Engine {
         let Some(active) = &mut self.active else { return };
         let failed = active.run.apps.iter().any(|a| a.state == State::Failed);
         let stuck = active.run.apps.iter().any(|a| self.secrets.is_stuck(&a.plan.app));
-        if active.stalled || !failed && !stuck && !self.report.any_timed_out() {
+        let pending = active.run.apps.iter().filter(|a| !a.plan.pending.is_empty()).count();
+        if active.stalled || !failed && !stuck && pending == 0 && !self.report.any_timed_out() {
             return;
         }
         let (report, secrets) = (&self.report, &self.secrets);
@@ -356,11 +363,16 @@ impl Engine {
         let waiting = active.run.apps.iter().filter(|a| a.state == State::Waiting).count();
         tracing::warn!(
             failed = failed.len(),
-            waiting,
-            "the sync stands still: apps that failed hold up those that depend on them"
+            pending,
+            waiting = waiting - pending,
+            "the sync stands still: apps that failed or wait for live inputs hold up those that depend on them"
         );
         if let Some(desired) = self.desired.clone() {
             self.report.over(&desired.revision, false, &failed);
+            if pending > 0 {
+                // It may stand for long, and what was done is worth an entry.
+                self.write_down(&desired, &failed, false);
+            }
         }
         self.request_done();
         self.report.due = true;

@@ -295,6 +295,8 @@ impl Engine {
         status.holds = self.hold_status();
         status.pinned = self.pinned_status();
         status.secrets = self.secrets.status(LISTED);
+        status.inputs = self.input_status();
+        status.nodes = self.node_status();
         let mut not_ready = self.app_states();
         let failed: Vec<String> = not_ready
             .iter()
@@ -309,6 +311,8 @@ impl Engine {
             status.ready_apps = status.apps - u32::try_from(not_ready.len()).unwrap_or(0).min(status.apps);
             status.ready = format!("{}/{}", status.ready_apps, status.apps);
         }
+        let pending =
+            not_ready.iter().find(|a| a.state == "pending").map(|a| format!("{}: {}", a.name, a.message));
         let ready = not_ready.is_empty() && self.planned;
         let waiting_for = not_ready
             .iter()
@@ -339,6 +343,8 @@ impl Engine {
         } else if let Some(first) = status.holds.iter().find(|h| !h.pending.is_empty()).filter(|_| applied) {
             let more = status.holds.iter().map(|h| h.pending.len()).sum::<usize>();
             ("Held", format!("{more} actions are held; {} until {}", first.target, first.until))
+        } else if let Some(first) = pending.filter(|_| self.active.as_ref().is_some_and(|a| a.stalled)) {
+            ("Pending", format!("apps wait for live inputs, and others for them: {first}"))
         } else if !applied {
             ("Applying", format!("applying {}", short(&status.seen_revision)))
         } else {

@@ -30,10 +30,14 @@ impl Engine {
                 {
                     // The same objects under another commit: nothing to do but to say so.
                     self.desired = Some(desired);
+                    self.keep_inputs();
+                    self.keep_nodes();
                     self.after_same_revision();
                     return;
                 }
                 self.desired = Some(Arc::clone(&desired));
+                self.keep_inputs();
+                self.keep_nodes();
                 self.planned = false;
                 self.app_retries.clear();
                 self.carried_out = true;
@@ -49,6 +53,7 @@ impl Engine {
                     self.stopping = true;
                 }
             }
+            News::Inputs(sources) => self.ask_inputs(&sources),
             News::Checked => {
                 self.report.source_checked();
                 self.carry_out_request();

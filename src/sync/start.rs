@@ -260,6 +260,7 @@ async fn lead(
         ca_file: options.ca_file.clone(),
         seed: Some(RenderSeed(state::render_seed(&key))),
         charts: options.charts.clone(),
+        inputs: Arc::default(),
     };
     let follow = Follow::start(follow, Arc::clone(&discovery)).map_err(StartError::Refused)?;
     let target = Target {

@@ -180,6 +180,8 @@ impl Engine {
             apps: Vec::new(),
             digest: Digest::of(b""),
             rendered: 0,
+            nodes: [].into(),
+            unknown: std::collections::BTreeSet::new(),
         };
         let revision = RevisionInfo { subject: "the end of the cloud".into(), ..RevisionInfo::default() };
         self.desired = Some(Arc::new(Desired::new(revision, Arc::new(cloud), Instant::now())));

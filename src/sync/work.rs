@@ -33,11 +33,12 @@ impl Engine {
             self.end_if_empty();
             self.dispatch();
         }
+        self.tend_nodes();
         self.flush_inventory();
         self.flush_status();
     }
 
-    fn may_write(&mut self) -> bool {
+    pub(super) fn may_write(&mut self) -> bool {
         if self.steering.suspend {
             return false;
         }

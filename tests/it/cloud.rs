@@ -452,8 +452,8 @@ fn the_profiles_of_repo_layout_differ_in_sizes_only() {
     let optional = optional_apps();
     let dir = offline(&optional.iter().map(String::as_str).collect::<Vec<_>>());
     let tree = mem(dir.path());
-    let at =
-        |profile| render(&tree, profile, &Options::new(&Offline)).unwrap_or_else(|p| panic!("{}", lines(&p)));
+    let options = Options { inputs: &retune::cloud::inputs::Placeholders, ..Options::new(&Offline) };
+    let at = |profile| render(&tree, profile, &options).unwrap_or_else(|p| panic!("{}", lines(&p)));
     let (base, aio) = (at("base"), at("aio"));
     let field = |o: &Object, pointer: &str| o.json().pointer(pointer).cloned().unwrap_or_default();
     let mut scaled = 0;

@@ -60,6 +60,8 @@ fn revision(id: &str, name: &str, objects: Vec<Object>, hooks: Vec<Hook>) -> New
         digest,
         generated: std::sync::Arc::default(),
         state: AppState::Ready,
+        inputs: [].into(),
+        secrets: Default::default(),
     };
     let cloud = RenderedCloud {
         name: name.into(),
@@ -67,6 +69,8 @@ fn revision(id: &str, name: &str, objects: Vec<Object>, hooks: Vec<Hook>) -> New
         apps: vec![Arc::new(app)],
         digest: Digest::of_parts([id]),
         rendered: 1,
+        nodes: [].into(),
+        unknown: Default::default(),
     };
     let info = RevisionInfo { id: id.into(), author: "test".into(), subject: "test".into(), time: 0 };
     News::Desired(Arc::new(Desired::new(info, Arc::new(cloud), Instant::now())))

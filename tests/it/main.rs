@@ -21,10 +21,14 @@ mod holds;
 mod hooks;
 #[cfg(feature = "syncer")]
 mod hooks_helm;
+#[cfg(feature = "syncer")]
+mod inputs;
 mod kustomize;
 mod kustomize_fuzz;
 #[cfg(feature = "syncer")]
 mod leader;
+#[cfg(feature = "syncer")]
+mod nodes;
 #[cfg(feature = "syncer")]
 mod order;
 #[cfg(feature = "syncer")]

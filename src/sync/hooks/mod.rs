@@ -452,13 +452,15 @@ impl Engine {
         let failing = Ending::of(std::iter::once((&current.hook, current.uid)), HookDeletePolicy::HookFailed);
         let earlier = Ending::of(state.ran.iter().map(|r| (&r.hook, r.uid)), HookDeletePolicy::HookSucceeded);
         let target = self.target.clone();
+        let app = self.desired.as_ref().and_then(|d| d.cloud.app(&run.0));
+        let secrets = app.map(|a| a.secrets.clone()).unwrap_or_default();
         self.hook_job(run, async move {
             let id = current.due.id.clone();
             let told = requests::diagnose(&target, &current.hook).await;
             failing.run(&target).await;
             earlier.run(&target).await;
             let told = if told.is_empty() { String::new() } else { format!("; {told}") };
-            HookEvent::Failed(id.clone(), format!("hook {id} failed: {message}{told}"))
+            HookEvent::Failed(id.clone(), secrets.mask(&format!("hook {id} failed: {message}{told}")))
         });
     }
 

@@ -111,6 +111,12 @@ pub async fn explain(
     Ok(Some(Explanation { reason, notes }))
 }
 
+/// The namespace and name in `Secret openstack/db key password`.
+fn secret_of(source: &str) -> Option<(String, String)> {
+    let (namespace, name) = source.strip_prefix("Secret ")?.split(' ').next()?.split_once('/')?;
+    Some((namespace.to_owned(), name.to_owned()))
+}
+
 struct Explainer<'a> {
     client: &'a Client,
     discovery: &'a Discovery,
@@ -153,6 +159,17 @@ impl Explainer<'_> {
                 return Reason::new(what, "is ready");
             };
             let mut reason = Reason::new(what, format!("{}: {}", status.state, status.message));
+            let inputs = self.status.inputs.iter().filter(|i| i.apps.iter().any(|a| a == app));
+            for input in inputs {
+                // Its value may be in a log.
+                self.secrets.extend(secret_of(&input.source));
+                if status.state == "pending" && input.state == "missing" {
+                    reason.because.push(Reason::new(&input.source, &input.message));
+                }
+            }
+            if status.state == "pending" {
+                return reason;
+            }
             if status.state == "waiting" {
                 for dependency in &status.waits_for {
                     reason.because.push(self.app(dependency, depth + 1).await);
