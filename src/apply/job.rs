@@ -69,6 +69,8 @@ pub struct Others {
     pub contested: Arc<[Contested]>,
     /// A tool of earlier days may own fields together with retune: what Git drops is removed by name.
     pub former: bool,
+    /// It was never applied before: what helm or kubectl own of it, and Git states, becomes retune's alone.
+    pub adopt: bool,
 }
 
 /// Whose objects are applied, and where.
@@ -120,7 +122,7 @@ impl Target {
     /// are never taken from their operator.
     pub async fn apply(self, object: Object, app: Arc<str>, take: bool, force: bool, others: Others) -> Done {
         let started = Instant::now();
-        let Others { yielded, contested, former } = others;
+        let Others { yielded, contested, former, adopt } = others;
         let (mut conflicts, mut left) = (Vec::new(), Vec::new());
         let prepared = match (self.resource(&object.id, object.version()), &yielded) {
             (Ok(resource), Some(yielded)) => {
@@ -160,6 +162,7 @@ impl Target {
                 };
                 match result {
                     Ok(meta) => match self.take_back(&resource, &object, yielded.as_deref(), meta).await {
+                        Ok(meta) if adopt => self.make_own(&resource, &object.id, &value, meta).await,
                         Ok(meta) => self.drop_fields(&resource, &object.id, before, meta).await,
                         Err(error) => Err(error),
                     },
@@ -361,7 +364,7 @@ impl Target {
 }
 
 /// An object that changed between each look and its write.
-fn restless(id: &ObjectId, what: &str) -> ApiError {
+pub(super) fn restless(id: &ObjectId, what: &str) -> ApiError {
     ApiError {
         kind: ErrorKind::NotServing,
         what: format!("apply {id}"),

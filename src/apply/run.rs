@@ -511,6 +511,7 @@ mod tests {
             prunes,
             removed: false,
             incomplete: false,
+            unadopted: false,
             pending: Vec::new(),
         }
     }

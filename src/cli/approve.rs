@@ -44,6 +44,10 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
         if waits.is_empty() {
             return Err(CommandError::refused(format!("cloud {cloud}: nothing is withheld")));
         }
+        if waits.iter().all(|(digest, _)| digest.is_empty()) {
+            return Err(CommandError::refused(format!("cloud {cloud}: what is withheld belongs to others"))
+                .hint("they must let go of it first: see docs/adoption.md"));
+        }
         let bare = args.digest.trim_start_matches("sha256:");
         let named = waits.iter().find(|(digest, _)| digest.trim_start_matches("sha256:").starts_with(bare));
         let Some((digest, actions)) = named.filter(|_| bare.len() >= 12) else {

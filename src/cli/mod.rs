@@ -25,6 +25,8 @@ pub mod error;
 pub mod ui;
 
 #[cfg(feature = "syncer")]
+mod adopt;
+#[cfg(feature = "syncer")]
 mod approve;
 #[cfg(feature = "syncer")]
 mod charts;
@@ -145,6 +147,9 @@ enum Command {
     /// Stop applying, correcting and deleting until resumed.
     #[cfg(feature = "syncer")]
     Suspend(suspend::Args),
+    /// Take over apps that helm and kubectl made, one at a time or all; and give them back.
+    #[cfg(feature = "syncer")]
+    Adopt(adopt::Args),
     /// Approve withheld actions by their digest.
     #[cfg(feature = "syncer")]
     Approve(approve::Args),
@@ -216,6 +221,8 @@ impl Command {
             Self::Resume(args) => resume::run(args, ui),
             #[cfg(feature = "syncer")]
             Self::Suspend(args) => suspend::run(args, ui),
+            #[cfg(feature = "syncer")]
+            Self::Adopt(args) => adopt::run(args, ui),
             #[cfg(feature = "syncer")]
             Self::Approve(args) => approve::run(args, ui),
             #[cfg(feature = "syncer")]

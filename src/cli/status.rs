@@ -104,8 +104,14 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
         lines.push(format!("held      {} {end}{reason} (by {})", hold.target, hold.from));
         lines.extend(hold.pending.iter().map(|p| format!("  {p}")));
     }
+    for adoption in &status.adoption {
+        lines.push(format!("adoption  {} {}: {}", adoption.app, adoption.state, adoption.message));
+    }
     if let Some(withheld) = &status.withheld {
-        lines.push(format!("withheld  approve with: retune approve {}", withheld.digest));
+        lines.push(match withheld.digest.as_str() {
+            "" => "withheld  no approval frees what others own".to_owned(),
+            digest => format!("withheld  approve with: retune approve {digest}"),
+        });
         lines.extend(withheld.actions.iter().map(|a| format!("  {a}")));
     }
     for (title, notes) in

@@ -106,6 +106,9 @@ pub struct CloudSyncSpec {
     /// The latest request of `retune rotate`; a new `id` asks once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotate: Option<RotateRequest>,
+    /// By app: adopt it, or undo its adoption. The syncer takes an entry out when it is done.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub adopt: BTreeMap<String, AdoptRequest>,
     /// What happens to the cloud when this object is deleted: `keep` (default) or `delete`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_delete: Option<String>,
@@ -221,6 +224,30 @@ pub struct RotateRequest {
     pub by: String,
 }
 
+/// "Take over an app that helm or kubectl made", or give it back.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AdoptRequest {
+    /// Any text that differs from the last request's for the app; the outcome has it, too.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub id: String,
+    /// The digest of the app's render that was looked at: if Git's is another by now, nothing is done. Empty: whatever it is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub render: String,
+    /// Give it back to those it was adopted from.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undo: bool,
+    /// Take all its install and upgrade hooks as done, whatever Helm's release says.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hooks_done: bool,
+    /// Delete Helm's release Secrets once it is adopted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub remove_releases: bool,
+    /// Who.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
+}
+
 /// What came of a rotation.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -253,6 +280,22 @@ pub struct SecretStatus {
     /// `lost`, `waiting`, `refused` or `orphan`.
     pub state: String,
     /// What is known, and what to do.
+    #[serde(default)]
+    pub message: String,
+}
+
+/// An app that is to be adopted, or what came of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdoptionStatus {
+    /// The app.
+    pub app: String,
+    /// The request's, once there was one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub id: String,
+    /// `exists`: it waits to be adopted; `waits`: nothing of it exists, it waits for the others; `adopting`, `adopted`, `undoing`,
+    /// `undone`, `refused`.
+    pub state: String,
+    /// What there is to know.
     #[serde(default)]
     pub message: String,
 }
@@ -352,6 +395,9 @@ pub struct CloudSyncStatus {
     /// Objects that stay although Git has them no more: kept by policy (at most 50).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orphans: Vec<OrphanStatus>,
+    /// Apps that exist and are not retune's yet, and what came of requests to adopt (at most 50 of each).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adoption: Vec<AdoptionStatus>,
     /// What came of the last `retune test`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<TestStatus>,
@@ -413,7 +459,7 @@ pub struct CloudSyncStatus {
 pub struct AppStatus {
     /// The app.
     pub name: String,
-    /// `applying`, `progressing`, `failed`, `waiting`, `pending`.
+    /// `applying`, `progressing`, `failed`, `waiting`, `pending`, `unadopted`.
     pub state: String,
     /// What it waits for, or what is wrong.
     #[serde(default)]
@@ -669,6 +715,9 @@ fn list(of: &Value) -> Value {
 }
 
 fn cloudsync_definition() -> Value {
+    let flag = || json!({"type": "boolean"});
+    let adopt = json!({"type": "object", "properties": {"id": text(), "render": text(), "by": text(), "undo": flag(),
+        "hooksDone": flag(), "removeReleases": flag()}});
     let spec = json!({"type": "object", "properties": {
         "source": {"type": "object", "properties": {"repo": text(), "branch": text(), "path": text()}},
         "profile": text(), "interval": text(), "suspend": {"type": "boolean"}, "cloud": text(),
@@ -685,7 +734,7 @@ fn cloudsync_definition() -> Value {
         "test": {"type": "object", "required": ["id", "app"], "properties": {"id": text(), "app": text(), "by": text()}},
         "rotate": {"type": "object", "required": ["id", "secret"], "properties": {"id": text(), "secret": text(),
             "keys": list(&text()), "by": text()}},
-        "onDelete": {"type": "string", "enum": ["keep", "delete"]},
+        "onDelete": {"type": "string", "enum": ["keep", "delete"]}, "adopt": {"type": "object", "additionalProperties": adopt},
         "drift": {"type": "string", "enum": ["correct", "report", "off"]},
         "forceConflicts": {"type": "boolean"}, "auditInterval": text()}});
     let note = json!({"type": "object", "properties": {"app": text(), "object": text(), "message": text()}});
@@ -719,6 +768,9 @@ fn cloudsync_definition() -> Value {
         "state": text(), "message": text()}}));
     status["properties"]["reported"] = count();
     status["properties"]["driftedObjects"] = count();
+    status["properties"]["adoption"] = list(
+        &json!({"type": "object", "properties": {"app": text(), "id": text(), "state": text(), "message": text()}}),
+    );
     status["properties"]["drifted"] = list(
         &json!({"type": "object", "properties": {"object": text(), "app": text(), "why": text(), "message": text()}}),
     );

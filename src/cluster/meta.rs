@@ -32,6 +32,8 @@ pub struct Meta {
     pub owner: Option<String>,
     /// Whether `metadata.deletionTimestamp` is set.
     pub deleting: bool,
+    /// Another GitOps engine that owns it, by its marks.
+    pub gitops: Option<String>,
     /// `metadata.finalizers`, for reports about deletions that hang.
     pub finalizers: Vec<String>,
     /// Whether an annotation says that it is never deleted.
@@ -93,6 +95,12 @@ impl Meta {
             rv: resource_version(&raw.resource_version),
             generation: raw.generation,
             own: fields::own_set(&raw.managed_fields),
+            gitops: super::adoption::gitops_owner(
+                &raw.name,
+                &raw.labels,
+                &raw.annotations,
+                &raw.managed_fields,
+            ),
             cloud: raw.labels.remove(LABEL_CLOUD),
             app: raw.labels.remove(LABEL_APP),
             owner: raw.annotations.remove(ANNOTATION_OWNER),

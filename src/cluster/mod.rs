@@ -6,6 +6,8 @@
 //! for metadata only (`PartialObjectMetadata`), which carries `managedFields`: see
 //! <https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management>.
 
+pub mod adopted;
+pub mod adoption;
 pub mod client;
 pub mod crd;
 pub mod discovery;
@@ -21,6 +23,7 @@ pub mod logs;
 pub mod meta;
 pub mod nodes;
 pub mod objects;
+pub mod release;
 pub mod secrets;
 pub mod state;
 pub mod time;

@@ -115,6 +115,25 @@ pub async fn remove_fields(
     Meta::read(&what(), &answer)
 }
 
+/// A JSON merge patch that puts back what other tools wrote; the answer is the whole object.
+///
+/// # Errors
+/// [`super::ErrorKind::Conflict`] when the object changed since its resourceVersion was read.
+pub async fn put_back(
+    client: &Client,
+    resource: &Resource,
+    id: &ObjectId,
+    patch: &Value,
+) -> Result<Value, ApiError> {
+    let mut path = resource.object(id.namespace.as_deref().unwrap_or(""), &id.name);
+    path.push_str("?fieldManager=");
+    path.push_str(super::adoption::RETURNER);
+    let what = || format!("give back {id}");
+    let call = Call::patch(&path, super::client::MERGE_PATCH, patch.to_string());
+    let answer = client.request(Purpose::Apply, &what, call).await?;
+    serde_json::from_slice(&answer).map_err(|e| ApiError::unreadable(what(), e.to_string()))
+}
+
 /// A dry-run apply whose answer is the whole object, for `diff`.
 ///
 /// # Errors

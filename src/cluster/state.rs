@@ -96,6 +96,17 @@ pub async fn set_cloudsync_finalizers(
     client.request(Purpose::Own, &what, Call::patch(&path, MERGE_PATCH, patch.to_string())).await.map(|_| ())
 }
 
+/// The names of all clouds of this cluster, as they stand on labels; none where retune is not installed.
+///
+/// # Errors
+/// As [`Client::request`].
+pub async fn cloud_names(client: &Client) -> Result<std::collections::BTreeSet<String>, ApiError> {
+    let found = client.get_opt::<Value>(&own_collection("cloudsyncs")).await?.unwrap_or_default();
+    let items = found["items"].as_array().cloned().unwrap_or_default();
+    let name = |c: &Value| c["spec"]["cloud"].as_str().or(c["metadata"]["name"].as_str()).map(str::to_owned);
+    Ok(items.iter().filter_map(name).collect())
+}
+
 /// Replaces a `CloudSync`'s status.
 ///
 /// # Errors
@@ -129,6 +140,7 @@ pub async fn put_cloudsync_status(
         "hooks",
         "deleting",
         "orphans",
+        "adoption",
         "test",
         "secrets",
         "rotation",

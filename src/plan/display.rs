@@ -203,11 +203,15 @@ pub fn listing(plan: &Plan) -> String {
     for held in &plan.held {
         let _ = writeln!(out, "held     {} [{}]: {}", held.what, held.app, held.hold);
     }
+    let (refused, waiting): (Vec<_>, Vec<_>) = plan.withheld.iter().partition(|w| w.guard.is_final());
     if let Some(digest) = plan.approval {
         let _ = writeln!(out, "withheld until approved: retune approve {digest}");
-        for held in &plan.withheld {
-            let _ = writeln!(out, "  {} [{}]: {}", line(&held.action), held.app, held.guard);
-        }
+    }
+    for held in waiting {
+        let _ = writeln!(out, "  {} [{}]: {}", line(&held.action), held.app, held.guard);
+    }
+    for held in refused {
+        let _ = writeln!(out, "refused: {} [{}]: {}", line(&held.action), held.app, held.guard);
     }
     out
 }

@@ -1,6 +1,6 @@
 //! What is remembered and seen of each object: the plan's other half.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
@@ -100,8 +100,14 @@ pub struct Facts {
     pub empty_crds: HashSet<Arc<str>>,
     /// Updates of this revision that would make something smaller that holds data: what.
     pub shrinks: HashMap<ObjectId, String>,
-    /// Objects of the revision that exist although retune never applied any: the first sync only reports.
-    pub existing: Vec<ObjectId>,
+    /// Objects of the revision that exist and that retune never applied, with the other engine that owns them, if one does.
+    pub existing: BTreeMap<ObjectId, Option<String>>,
+    /// Nothing of this cloud was synced yet: while there is something to adopt, nothing else is created.
+    pub first: bool,
+    /// Apps that may be adopted.
+    pub adopting: BTreeSet<Arc<str>>,
+    /// Of apps that exist already: the hooks known to have succeeded, as [`AppMemory::hooks`].
+    pub installed: BTreeMap<Arc<str>, BTreeMap<String, String>>,
     /// Pruning waits until a full comparison is done (a lost or restored inventory).
     pub prune_frozen: bool,
     /// Approved digests.

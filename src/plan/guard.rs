@@ -26,10 +26,20 @@ pub enum Guard {
     Shrink(String),
     /// Would only work with, or belongs to, something that is withheld.
     DependsOn(String),
-    /// Objects of the revision exist and retune owns none of them yet.
+    /// Objects of the app exist and retune owns none of them yet: the app is to be adopted.
     Takeover,
+    /// It belongs to another GitOps engine or another cloud; no approval changes that.
+    Foreign(String),
     /// The inventory was lost or is older than the cluster: nothing is deleted until all is compared.
     Frozen,
+}
+
+impl Guard {
+    /// Whether no approval sets it aside.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Foreign(_))
+    }
 }
 
 impl std::fmt::Display for Guard {
@@ -44,6 +54,9 @@ impl std::fmt::Display for Guard {
             Self::Shrink(what) => write!(f, "makes smaller what does not simply shrink: {what}"),
             Self::DependsOn(what) => write!(f, "depends on {what}, which is withheld"),
             Self::Takeover => f.write_str("exists already and was not applied by retune"),
+            Self::Foreign(owner) => {
+                write!(f, "belongs to {owner}, which must let go of it first: see docs/adoption.md")
+            }
             Self::Frozen => f.write_str("the inventory was lost; pruning waits for a full comparison"),
         }
     }
@@ -87,11 +100,9 @@ pub fn is_protected(group: &str) -> bool {
 /// The digest that an approval names: over the guarded actions, uids included, whatever their order.
 #[must_use]
 pub fn approval_digest(withheld: &[Withheld]) -> Option<Digest> {
-    if withheld.is_empty() {
-        return None;
-    }
     let mut lines: Vec<String> = withheld
         .iter()
+        .filter(|w| !w.guard.is_final())
         .map(|w| {
             let what = match &w.guard {
                 // Consent to three becoming two is none to three becoming one.
@@ -102,7 +113,7 @@ pub fn approval_digest(withheld: &[Withheld]) -> Option<Digest> {
         })
         .collect();
     lines.sort();
-    Some(Digest::of_parts(lines))
+    (!lines.is_empty()).then(|| Digest::of_parts(lines))
 }
 
 #[cfg(test)]

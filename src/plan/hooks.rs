@@ -170,6 +170,24 @@ pub fn due(
     out
 }
 
+/// All hooks of an app's installs and upgrades with the digests by which their completion is remembered, for an app that somebody
+/// else installed.
+#[must_use]
+pub fn completions(app: &RenderedApp, cloud: &RenderedCloud) -> Vec<DueHook> {
+    use HookEvent::{PostInstall, PostUpgrade, PreInstall, PreUpgrade};
+    let referable = referable(app, cloud);
+    let counts =
+        |h: &&Hook| [PreInstall, PostInstall, PreUpgrade, PostUpgrade].iter().any(|e| h.events.contains(e));
+    app.hooks
+        .iter()
+        .filter(counts)
+        .map(|hook| {
+            let (digest, live) = digest(&hook.object, &referable);
+            DueHook { digest, live, ..plain(hook, When::Post, PostUpgrade) }
+        })
+        .collect()
+}
+
 /// The delete hooks of an app that Git has no more.
 #[must_use]
 pub fn due_on_delete(hooks: &[Hook], memory: &AppMemory) -> Vec<DueHook> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::guard::{self, Guard};
 use super::operation::Operation;
 use super::order::{self, Phase};
-use super::{Action, AppMemory, AppPlan, Facts, Live, Plan, Verb, Withheld, hold, hooks};
+use super::{Action, AppMemory, AppPlan, Facts, Live, Plan, Verb, Withheld, adopt, hold, hooks};
 use crate::cloud::{AppState, ObjectId, RenderedApp, RenderedCloud};
 
 /// Compares desired with live.
@@ -34,6 +34,7 @@ pub fn make(desired: &RenderedCloud, facts: &Facts) -> Plan {
             prunes: Vec::new(),
             removed: false,
             incomplete: false,
+            unadopted: false,
             pending: Vec::new(),
         };
         if let AppState::Pending(missing) = &app.state {
@@ -55,12 +56,11 @@ pub fn make(desired: &RenderedCloud, facts: &Facts) -> Plan {
             }
         }
         plan.applies.sort_by_key(|a| a.phase);
-        if app.state == AppState::Ready && facts.existing.is_empty() {
-            let nothing = AppMemory::default();
-            let memory = facts.apps.get(&app.name).unwrap_or(&nothing);
+        if app.state == AppState::Ready {
+            let memory = adopt::memory_of(app, facts);
             plan.operation = memory.operation.operation(memory.render, &memory.past_renders, app.digest);
             if let Some(operation) = plan.operation {
-                plan.hooks = hooks::due(app, desired, operation, memory, &inherited);
+                plan.hooks = hooks::due(app, desired, operation, &memory, &inherited);
             }
         }
         apps.push(plan);
@@ -114,14 +114,12 @@ pub fn make(desired: &RenderedCloud, facts: &Facts) -> Plan {
             apps.push(removed(Arc::clone(app), Vec::new()));
         }
     }
-    if !facts.existing.is_empty() {
-        take_over_later(&mut apps, &mut withheld, facts);
-    }
+    let adoptable = adopt::withhold(&mut apps, &mut withheld, facts);
     let held = hold::take(&mut apps, &mut withheld, &facts.holds);
     let approval = guard::approval_digest(&withheld);
     let mut plan = Plan { apps, withheld, secrets: Vec::new(), held, approval, unchanged };
     if plan.approval.is_some_and(|digest| facts.approved.contains(&digest)) && !facts.prune_frozen {
-        release(&mut plan);
+        release(&mut plan, adoptable);
     }
     complete_removals(&mut plan, facts);
     plan
@@ -140,6 +138,7 @@ fn removed(app: Arc<str>, prunes: Vec<Action>) -> AppPlan {
         prunes,
         removed: true,
         incomplete: false,
+        unadopted: false,
         pending: Vec::new(),
     }
 }
@@ -171,7 +170,8 @@ fn complete_removals(plan: &mut Plan, facts: &Facts) {
 
 fn verb(app: &RenderedApp, object: &crate::cloud::Object, facts: &Facts) -> Option<(Verb, String)> {
     let Some(known) = facts.objects.get(&object.id) else {
-        return Some((Verb::Create, "new in Git".to_owned()));
+        let exists = facts.existing.contains_key(&object.id);
+        return Some((Verb::Create, if exists { "exists already" } else { "new in Git" }.to_owned()));
     };
     if known.live == Live::Deleting {
         return Some((Verb::Create, "is being deleted; created again once it is gone".to_owned()));
@@ -291,25 +291,13 @@ fn hold_shrinking(apps: &mut [AppPlan], facts: &Facts, withheld: &mut Vec<Withhe
     }
 }
 
-/// The first sync on a cluster where the revision's objects exist already only reports.
-fn take_over_later(apps: &mut [AppPlan], withheld: &mut Vec<Withheld>, facts: &Facts) {
-    let existing: BTreeSet<&ObjectId> = facts.existing.iter().collect();
-    let first = facts.existing[0].to_string();
-    for app in apps {
-        for action in std::mem::take(&mut app.applies) {
-            let guard = if existing.contains(&action.id) {
-                Guard::Takeover
-            } else {
-                Guard::DependsOn(format!("taking over {first}"))
-            };
-            withheld.push(Withheld { app: Arc::clone(&app.app), action, guard });
-        }
-    }
-}
-
-/// Puts approved actions back where they belong.
-fn release(plan: &mut Plan) {
-    for held in std::mem::take(&mut plan.withheld) {
+/// Puts approved actions back where they belong, and with them what goes with adopting their apps.
+fn release(plan: &mut Plan, adoptable: adopt::Adoptable) {
+    let (last, free): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut plan.withheld).into_iter().partition(|w| w.guard.is_final());
+    plan.withheld = last;
+    adoptable.release(plan);
+    for held in free {
         let deletes = held.action.verb == Verb::Prune;
         let index = plan.apps.iter().position(|a| a.app == held.app).unwrap_or_else(|| {
             plan.apps.push(removed(Arc::clone(&held.app), Vec::new()));

@@ -1,6 +1,7 @@
 use super::super::Remembered;
 use super::*;
 use crate::cloud::{Digest, Interner, Object, Origin, Policy, RenderedApp};
+use crate::plan::operation::Operation;
 use serde_json::json;
 
 fn object(kind: &str, group: &str, namespace: Option<&str>, name: &str, text: &str) -> Object {
@@ -171,15 +172,67 @@ fn nothing_is_pruned_while_pruning_is_frozen_even_if_approved() {
     assert!(words(&make(&desired, &facts)).is_empty());
 }
 
+/// Facts of a first sync on which these objects exist, with their owners.
+fn found(objects: &[(&str, Option<&str>)]) -> Facts {
+    let existing =
+        objects.iter().map(|(name, owner)| (map(name, "1").id, owner.map(str::to_owned))).collect();
+    Facts { existing, first: true, ..Facts::default() }
+}
+
 #[test]
 fn the_first_sync_on_existing_objects_only_reports() {
-    let mut facts = Facts { existing: vec![map("x", "1").id], ..Facts::default() };
+    let mut facts = found(&[("x", None)]);
     let desired = cloud(vec![app("a", vec![map("x", "1"), map("y", "1")])]);
     let plan = make(&desired, &facts);
     assert!(words(&plan).is_empty());
+    assert!(plan.apps[0].operation.is_none() && plan.apps[0].unadopted);
     assert_eq!(plan.withheld.len(), 2);
     facts.approved.push(plan.approval.unwrap());
-    assert_eq!(words(&make(&desired, &facts)), ["a: create x", "a: create y"]);
+    let plan = make(&desired, &facts);
+    assert_eq!(words(&plan), ["a: create x", "a: create y"]);
+    assert_eq!(plan.apps[0].operation, Some(Operation::Upgrade), "it was installed by somebody");
+}
+
+#[test]
+fn apps_are_adopted_one_at_a_time_and_nothing_else_is_created_by_that() {
+    let mut facts = found(&[("x", None), ("z", None)]);
+    let desired = cloud(vec![
+        app("a", vec![map("x", "1")]),
+        app("b", vec![map("z", "1")]),
+        app("c", vec![map("n", "1")]),
+    ]);
+    facts.adopting.insert("a".into());
+    let plan = make(&desired, &facts);
+    assert_eq!(words(&plan), ["a: create x"]);
+    assert_eq!(plan.withheld.len(), 2);
+    facts.adopting.insert("c".into());
+    let plan = make(&desired, &facts);
+    assert_eq!(words(&plan), ["a: create x", "c: create n"]);
+    assert_eq!(plan.apps[2].operation, Some(Operation::Install), "a new app is installed");
+    // Later new apps wait for nobody.
+    facts = Facts { first: false, ..facts };
+    facts.adopting.clear();
+    remember(&mut facts, "a", &map("x", "1"), Live::InSync);
+    assert_eq!(words(&make(&desired, &facts)), ["c: create n"]);
+}
+
+#[test]
+fn what_another_engine_owns_is_refused_by_name_approved_or_not() {
+    let mut facts = found(&[("x", Some("Argo CD application web"))]);
+    let desired = cloud(vec![app("a", vec![map("x", "1"), map("y", "1")])]);
+    let plan = make(&desired, &facts);
+    assert_eq!(plan.withheld[0].guard, Guard::Foreign("Argo CD application web".into()));
+    assert_eq!(plan.withheld.len(), 2);
+    assert_eq!(plan.approval, None, "the app as a whole waits for its owner");
+    facts.adopting.insert("a".into());
+    assert!(words(&make(&desired, &facts)).is_empty());
+    // Of an app that retune manages, the one object.
+    facts.adopting.clear();
+    remember(&mut facts, "a", &map("y", "1"), Live::InSync);
+    let more = cloud(vec![app("a", vec![map("x", "1"), map("y", "1"), map("z", "1")])]);
+    let plan = make(&more, &facts);
+    assert_eq!(words(&plan), ["a: create z"]);
+    assert!(plan.withheld[0].guard.is_final() && plan.approval.is_none());
 }
 
 #[test]

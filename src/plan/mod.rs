@@ -7,6 +7,7 @@
 //!
 //! | module | subject |
 //! |---|---|
+//! | [`adopt`] | apps whose objects exist already: withheld until they are adopted |
 //! | [`facts`] | what is remembered and seen of each object |
 //! | [`order`] | the order of kinds inside an app |
 //! | [`finalizers`] | who takes which finalizer off |
@@ -21,6 +22,7 @@
 //! | [`display`], [`mask`] | a plan and an object's change for people, secrets masked; texts without secrets |
 //! | [`references`] | the ConfigMaps, Secrets and claims that pods refer to |
 
+pub mod adopt;
 pub mod display;
 pub mod facts;
 pub mod finalizers;
@@ -122,6 +124,9 @@ pub struct AppPlan {
     /// Whether changes of the app are held: those that depend on it wait.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub incomplete: bool,
+    /// Whether its objects exist and are still others': it is neither applied nor waited for.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unadopted: bool,
     /// The app's live inputs that do not exist yet; its last render stays enforced.
     pub pending: Vec<String>,
 }

@@ -105,6 +105,7 @@ impl Engine {
     pub(super) fn steer(&mut self, cloudsync: CloudSync) {
         let spec = &cloudsync.spec;
         let before = std::mem::take(&mut self.steering);
+        let none = std::collections::BTreeMap::new();
         self.steering = Steering {
             suspend: spec.suspend,
             pin: spec.pin.as_ref().map(|p| p.revision.clone()),
@@ -129,7 +130,10 @@ impl Engine {
         };
         let pins_changed = before.generation != 0 && self.cloudsync.spec.pins != spec.pins;
         let interval_changed = self.cloudsync.spec.interval != spec.interval;
+        let adopt_before = std::mem::take(&mut self.cloudsync.spec.adopt);
+        let first = before.generation == 0;
         self.cloudsync.spec = cloudsync.spec;
+        let adopts = self.take_adoptions(if first { &none } else { &adopt_before });
         self.cloudsync.metadata = cloudsync.metadata;
         self.mind_the_end();
         self.ask_test();
@@ -185,7 +189,7 @@ impl Engine {
             self.carried_out = false;
             self.follow.order(Order::Now);
         }
-        if approvals_changed && self.report.is_withheld() {
+        if approvals_changed && self.report.is_withheld() || adopts && !first {
             self.plan_again();
         }
         self.limit_approvals();

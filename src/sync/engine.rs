@@ -68,6 +68,8 @@ pub(super) enum Message {
     Counted(super::definitions::Counted),
     /// What updates would make smaller.
     Sized(super::sizes::Answer),
+    /// Something about an app that is to be adopted.
+    Adoption(super::adopt::AdoptionNews),
     /// Something about a hook that is being run.
     Hook(super::hooks::HookNews),
     /// An object that is fought over.
@@ -115,6 +117,10 @@ pub(super) enum Timer {
     Secrets,
     /// Look at a node again.
     Node(String),
+    /// Make the plan anew.
+    Replan,
+    /// Try an adoption, or its undoing, again.
+    Adopt(Arc<str>),
 }
 
 /// One kind's watch.
@@ -220,7 +226,7 @@ pub struct Engine {
     pub(super) discovering: bool,
     pub(super) scanned: bool,
     pub(super) scanning: bool,
-    pub(super) existing: Vec<ObjectId>,
+    pub(super) adoption: super::adopt::Adoption,
     pub(super) prune_frozen: bool,
     /// CRDs that have left Git.
     pub(super) definitions: super::definitions::Definitions,
@@ -334,7 +340,7 @@ impl Engine {
             discovering: false,
             scanned: false,
             scanning: false,
-            existing: Vec::new(),
+            adoption: super::adopt::Adoption::load(&start.cloudsync.status),
             prune_frozen: start.restored,
             definitions: super::definitions::Definitions::default(),
             sizes: super::sizes::Sizes::default(),
@@ -439,6 +445,7 @@ impl Engine {
         if self.ended == Some(Ended::LeadershipLost) {
             return;
         }
+        self.report.status.adoption = self.adoption_status();
         let writes = self.memory.take_writes(&self.name, None, &self.index);
         let client = self.target.client.clone();
         let (results, _) = tokio::join!(
@@ -473,6 +480,8 @@ impl Engine {
                 Timer::HookTimeout(app, serial, id) => self.hook_timeout(&app, serial, &id),
                 Timer::Secrets => self.secrets_again(),
                 Timer::Node(name) => self.node_again(name),
+                Timer::Replan => self.plan_again(),
+                Timer::Adopt(app) => self.adoption_again(&app),
             }
         }
     }
@@ -492,6 +501,7 @@ impl Engine {
             Message::Consumed(result) => self.on_consumed(result),
             Message::Counted(counted) => self.on_counted(counted),
             Message::Sized(answer) => self.on_sized(answer),
+            Message::Adoption(news) => self.on_adoption(news),
             Message::Hook(news) => self.on_hook_news(news),
             Message::Secret(secret, result) => self.on_secret(&secret, result),
             Message::Rotated(result) => self.on_rotated(result),

@@ -99,7 +99,11 @@ impl Desired {
     /// What of an object is others'.
     #[must_use]
     pub fn others(&self, id: &ObjectId) -> Others {
-        Others { yielded: self.yielded.get(id).cloned(), contested: self.contested(id).into(), former: false }
+        Others {
+            yielded: self.yielded.get(id).cloned(),
+            contested: self.contested(id).into(),
+            ..Others::default()
+        }
     }
 
     /// The fields of an object that are left to an operator once it has taken them.

@@ -285,11 +285,14 @@ fn acts(entry: &Entry, shown: i64) -> i64 {
 impl Engine {
     /// The hold that covers an object.
     pub(super) fn held(&self, id: &ObjectId) -> Option<&Hold> {
-        if self.holds.is_empty() {
+        if self.holds.is_empty() && !self.adoption.is_undoing() {
             return None;
         }
         let desired = self.desired.as_ref().and_then(|d| d.object(id)).map(|(app, _)| app);
         let app = desired.or_else(|| self.index.objects.get(id).map(|k| &k.app));
+        if let Some(hold) = app.and_then(|app| self.adoption.hold_of(app)) {
+            return Some(hold);
+        }
         self.holds.of(app.map_or("", |app| app), id)
     }
 

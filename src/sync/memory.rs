@@ -122,6 +122,16 @@ impl AppRecord {
         !gone.is_empty()
     }
 
+    /// Notes that somebody else installed the app, and which hooks are done. Once it was applied, nothing.
+    pub fn install(&mut self, hooks: &BTreeMap<String, String>) {
+        if self.render.is_none() {
+            self.render = Some(crate::plan::adopt::installed_before());
+            let before = std::mem::replace(&mut self.hooks, hooks.clone());
+            self.hooks.extend(before);
+            self.dirty_head = true;
+        }
+    }
+
     /// Notes that a hook completed, and whether its object stays.
     pub fn hook_done(&mut self, key: String, digest: String, stays: bool) {
         if stays {
@@ -213,6 +223,12 @@ impl AppRecord {
         };
         self.shards[index] += 1;
         u16::try_from(index).unwrap_or(u16::MAX)
+    }
+
+    /// How many shards it has.
+    #[must_use]
+    pub fn shard_count(&self) -> usize {
+        self.shards.len()
     }
 
     /// Whether anything waits to be written.

@@ -21,12 +21,15 @@
 //! | [`testing`], [`teardown`] | `retune test`; the end of a cloud |
 //! | [`holds`] | "hands off" an app or an object, until a time |
 //! | [`apps`] | how each app stands, for the status |
+//! | `adopt`, `takeover` | apps that helm or kubectl made: adopting them and giving them back; what there is of one |
 //! | [`follow`] | source and render |
 //! | [`inputs`] | live inputs of apps |
 //! | [`node_labels`] | labels and annotations of nodes |
 //! | [`why`] | what an app waits for, for people |
-//! | [`start`], [`preview`], [`survey`] | starting a syncer; making a plan, or looking at drift, without one |
+//! | [`start`], [`preview`], [`survey`], [`adoption_plan`] | starting a syncer; making a plan, or looking at drift or at what adopting changes, without one |
 
+mod adopt;
+pub mod adoption_plan;
 pub mod answers;
 pub mod apps;
 pub mod control;
@@ -54,6 +57,7 @@ mod sizes;
 pub mod start;
 mod surroundings;
 pub mod survey;
+mod takeover;
 pub mod teardown;
 pub mod testing;
 mod verdicts;

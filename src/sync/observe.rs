@@ -265,6 +265,10 @@ impl Engine {
             // Before the first render it is not known whether it is still wanted; the plan decides.
             return;
         }
+        if self.index.objects.get(id).is_some_and(|k| self.adoption.hold_of(&k.app).is_some()) {
+            // It is given back: its label has gone.
+            return;
+        }
         if mode != DriftMode::Correct || self.steering.suspend {
             if mode != DriftMode::Off {
                 self.report_only(id, &reason);

@@ -8,7 +8,7 @@ use super::follow::{Desired, FollowOptions, Once, render_once};
 use super::index::{Index, Verdict, verdict};
 use super::memory::Memory;
 use super::ownership::Claims;
-use super::scan::{id_of, scan};
+use super::scan::id_of;
 use crate::apply::job::Target;
 use crate::cloud::ObjectId;
 use crate::cluster::client::Client;
@@ -112,11 +112,15 @@ pub async fn preview(
     options: FollowOptions,
 ) -> Result<Preview, PreviewError> {
     let Seen { desired, target, index, memory, metas } = look(client, cloud, cloudsync, options).await?;
-    let mut existing = Vec::new();
-    if memory.apps.is_empty() {
-        let (client, discovery) = (&target.client, &target.discovery);
-        existing = scan(client, discovery, cloud, &target.cloud_id, Some(&desired)).await?.existing;
-    }
+    let unknown = desired
+        .cloud
+        .objects()
+        .filter(|o| index.objects.get(&o.id).is_none_or(|k| k.digest.is_none()))
+        .map(|o| (o.id.clone(), o.version().into()))
+        .collect();
+    let seen = super::takeover::look(&target, unknown).await?;
+    let existing = seen.into_iter().filter_map(|(id, seen)| Some((id, seen?))).collect();
+    let first = cloudsync.is_none_or(|c| c.status.synced_revision.is_empty());
     let suspended = cloudsync.is_some_and(|c| c.spec.drift.as_deref().is_some_and(|d| d != "correct"));
     let objects = index
         .objects
@@ -154,7 +158,7 @@ pub async fn preview(
         .collect();
     let apps = memory.apps.iter().map(|(app, r)| (Arc::clone(app), r.facts())).collect();
     let holds = cloudsync.map(|c| super::holds::declared(&c.spec.holds, &metas)).unwrap_or_default();
-    let mut facts = Facts { objects, apps, existing, holds, ..Facts::default() };
+    let mut facts = Facts { objects, apps, existing, first, holds, ..Facts::default() };
     facts.shrinks = shrinking(&target, &desired, &facts).await?;
     let mut plan = plan::make(&desired.cloud, &facts);
     plan.secrets = super::secrets::preview(&target.client, &desired, &memory).await?;

@@ -112,9 +112,11 @@ impl Engine {
                         .map_or(revision, |pinned| pinned.id.clone());
                     self.memory.app(&app).set_render(digest, &revision);
                     self.end_operation(&app);
+                    self.adopted_app(&app);
                     self.dirty();
                 }
             }
+            Order::AppReady(app) if self.adoption.unadopted.contains_key(&app) => {}
             Order::AppReady(app) => {
                 self.app_retries.remove(&app);
                 if let Some(digest) = self.desired.as_ref().and_then(|d| d.app(&app)).map(|a| a.digest)
@@ -152,6 +154,9 @@ impl Engine {
 
     fn note_additions(&mut self, app: &Arc<str>) {
         let Some(desired) = self.desired.clone() else { return };
+        if let Some(hooks) = self.adoption.hooks_of(app) {
+            self.memory.app(app).install(hooks);
+        }
         let operation = self.active.as_ref().and_then(|a| a.run.app(app)).and_then(|r| {
             // Without hooks there is nothing to remember.
             r.plan.operation.filter(|_| !r.plan.hooks.is_empty() || r.plan.removed)
@@ -275,9 +280,6 @@ impl Engine {
             );
             self.report.applied(&desired.revision, active, failed);
             self.report.due = true;
-            if active.plan.withheld.is_empty() && failed == 0 && !self.existing.is_empty() {
-                self.existing.clear();
-            }
         }
         if !active.run.is_over() {
             self.requested_app_done();
@@ -285,7 +287,9 @@ impl Engine {
             return;
         }
         let failed: Vec<String> = active.run.apps.iter().flat_map(|a| a.failed.values().cloned()).collect();
-        let ready = failed.is_empty() && self.unready.values().all(HashSet::is_empty);
+        let ready = failed.is_empty()
+            && self.unready.values().all(HashSet::is_empty)
+            && self.adoption.unadopted.is_empty();
         let (plan_empty, writes) = (active.plan.is_empty(), active.writes);
         let summary = active.plan.summary();
         let frozen_done = self.prune_frozen && failed.is_empty();
@@ -316,7 +320,7 @@ impl Engine {
             self.plan_again();
             return;
         }
-        if self.once {
+        if self.once && !self.adoption.is_busy() {
             let whole = self.secrets.all_present();
             self.ended = Some(Ended::Once(ready && whole && !self.report.is_withheld()));
             self.stopping = true;

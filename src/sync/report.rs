@@ -10,7 +10,7 @@ use super::index::Standing;
 use crate::cloud::ObjectId;
 use crate::cloud::spec::DriftMode;
 use crate::cluster::crd::{
-    CloudSyncStatus, Condition, DriftStatus, DriftedStatus, FightStatus, NoteStatus, OrphanStatus,
+    AppStatus, CloudSyncStatus, Condition, DriftStatus, DriftedStatus, FightStatus, NoteStatus, OrphanStatus,
     PinnedStatus, WithheldStatus, YieldedStatus,
 };
 use crate::cluster::error::ApiError;
@@ -210,8 +210,8 @@ impl Report {
 
     pub(super) fn plan(&mut self, plan: &Plan) {
         self.withheld = !plan.withheld.is_empty();
-        self.status.withheld = plan.approval.filter(|_| self.withheld).map(|digest| WithheldStatus {
-            digest: digest.to_string(),
+        self.status.withheld = self.withheld.then(|| WithheldStatus {
+            digest: plan.approval.map(|digest| digest.to_string()).unwrap_or_default(),
             actions: plan
                 .withheld
                 .iter()
@@ -227,7 +227,9 @@ impl Report {
 
     pub(super) fn enforced(&mut self, revision: &str) {
         self.status.revision = revision.to_owned();
-        self.status.synced_revision = revision.to_owned();
+        if !self.withheld {
+            self.status.synced_revision = revision.to_owned();
+        }
     }
 
     pub(super) fn applied(&mut self, revision: &RevisionInfo, active: &ActiveRun, failed: usize) {
@@ -297,7 +299,14 @@ impl Engine {
         status.secrets = self.secrets.status(LISTED);
         status.inputs = self.input_status();
         status.nodes = self.node_status();
+        status.adoption = self.adoption_status();
         let mut not_ready = self.app_states();
+        not_ready.extend(self.adoption.unadopted.values().map(|a| AppStatus {
+            name: a.app.clone(),
+            state: "unadopted".to_owned(),
+            message: a.message.clone(),
+            waits_for: Vec::new(),
+        }));
         let failed: Vec<String> = not_ready
             .iter()
             .filter(|a| a.state == "failed")
@@ -339,7 +348,16 @@ impl Engine {
             ("Failed", failed.join("; "))
         } else if self.report.withheld {
             let digest = status.withheld.as_ref().map(|w| w.digest.clone()).unwrap_or_default();
-            ("Withheld", format!("waits for an approval: retune approve {digest}"))
+            let unadopted = self.adoption.unadopted.len();
+            let message = match (unadopted, digest.as_str()) {
+                (0, "") => "what others own is refused: see status.withheld".to_owned(),
+                (0, digest) => format!("waits for an approval: retune approve {digest}"),
+                (n, "") => format!("{n} apps are to be adopted: retune adopt"),
+                (n, digest) => {
+                    format!("{n} apps are to be adopted: retune adopt, or all with retune approve {digest}")
+                }
+            };
+            ("Withheld", message)
         } else if let Some(first) = status.holds.iter().find(|h| !h.pending.is_empty()).filter(|_| applied) {
             let more = status.holds.iter().map(|h| h.pending.len()).sum::<usize>();
             ("Held", format!("{more} actions are held; {} until {}", first.target, first.until))

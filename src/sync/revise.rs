@@ -86,12 +86,16 @@ impl Engine {
     pub(super) fn plan_again(&mut self) {
         let Some(desired) = self.desired.clone().filter(|_| self.surroundings_known()) else { return };
         if self.memory.apps.is_empty() && !self.scanned {
-            self.scan(&desired);
+            self.scan();
             return;
         }
-        if self.counts_instances_first(&desired) || self.measures_first(&desired) {
+        if self.counts_instances_first(&desired)
+            || self.measures_first(&desired)
+            || self.examines_first(&desired)
+        {
             return;
         }
+        self.prepare_adoptions(&desired);
         self.queue.clear();
         self.urgent.clear();
         self.deletions.clear();
@@ -103,8 +107,11 @@ impl Engine {
         }
         let facts = self.facts();
         let plan = plan::make(&desired.cloud, &facts);
-        let uses_approval = plan.withheld.is_empty() && plan.approval.is_some();
+        let uses_approval = plan.withheld.iter().all(|w| w.guard.is_final()) && plan.approval.is_some();
         if uses_approval && let Some(digest) = plan.approval {
+            if self.prepares_first(&desired, &plan) {
+                return;
+            }
             tracing::info!(approval = %digest, "an approval is used");
             self.consuming = Some((desired, plan));
             self.consume(&digest.to_string());
@@ -174,16 +181,18 @@ impl Engine {
             })
             .collect();
         let apps = self.memory.apps.iter().map(|(app, r)| (Arc::clone(app), r.facts())).collect();
-        Facts {
+        let mut facts = Facts {
             objects,
             apps,
             empty_crds: self.definitions.empty.clone(),
             shrinks: self.sizes.shrinks.clone(),
-            existing: self.existing.clone(),
             prune_frozen: self.prune_frozen,
             approved: self.approved(),
             holds: self.holds.facts(),
-        }
+            ..Facts::default()
+        };
+        self.adoption_facts(&mut facts);
+        facts
     }
 
     /// Starts a plan.
@@ -193,6 +202,7 @@ impl Engine {
         self.report.plan(&plan);
         self.declare_secrets(&desired);
         self.ask_rotation();
+        self.adoptions_of(&plan);
         if !plan.withheld.is_empty()
             && let Some(digest) = plan.approval
         {
@@ -221,7 +231,7 @@ impl Engine {
         self.sizes.withheld = super::sizes::withheld(&plan);
         // What waits for consent is not as its revision says, and holds up nobody: the bigger one runs on.
         self.incomplete.extend(self.sizes.withheld.values().cloned());
-        for app in &desired.cloud.apps {
+        for app in desired.cloud.apps.iter().filter(|a| !self.adoption.unadopted.contains_key(&a.name)) {
             let set = self.unready.entry(Arc::clone(&app.name)).or_default();
             for object in &app.objects {
                 let ready = self.index.objects.get(&object.id).is_some_and(|k| {

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::engine::{Engine, Message, Timer};
-use super::follow::Desired;
 use crate::cloud::ObjectId;
 use crate::cluster::client::Client;
 use crate::cluster::discovery::{Discovery, Resource};
@@ -18,25 +17,19 @@ use crate::cluster::{LABEL_CLOUD, watch};
 pub(super) struct Scan {
     /// Objects that carry this cloud's label and an annotation that names them.
     pub(super) ours: Vec<(ObjectId, Meta)>,
-    /// Objects of the revision that exist and that retune never applied.
-    pub(super) existing: Vec<ObjectId>,
 }
 
 impl Engine {
     /// Looks what is there before the first plan of a cloud whose inventory is empty.
-    pub(super) fn scan(&mut self, desired: &Arc<Desired>) {
+    pub(super) fn scan(&mut self) {
         if self.scanning {
             return;
         }
         self.scanning = true;
-        let first = self.cloudsync.status.synced_revision.is_empty();
         let client = self.target.client.clone();
         let discovery = Arc::clone(&self.target.discovery);
         let (name, cloud_id) = (Arc::clone(&self.name), Arc::clone(&self.target.cloud_id));
-        let desired = Arc::clone(desired);
-        self.jobs.spawn(async move {
-            Message::Scanned(scan(&client, &discovery, &name, &cloud_id, first.then_some(&*desired)).await)
-        });
+        self.jobs.spawn(async move { Message::Scanned(scan(&client, &discovery, &name, &cloud_id).await) });
     }
 
     pub(super) fn on_scanned(&mut self, result: Result<Scan, ApiError>) {
@@ -57,7 +50,6 @@ impl Engine {
                     }
                 }
                 self.scanned = true;
-                self.existing = if scan.ours.is_empty() { scan.existing } else { Vec::new() };
                 self.plan_again();
             }
         }
@@ -136,13 +128,12 @@ impl Engine {
     }
 }
 
-/// Lists every kind by label, and (for a first sync) the revision's own kinds without.
+/// Lists every kind by label.
 pub(super) async fn scan(
     client: &Client,
     discovery: &Discovery,
     name: &str,
     cloud_id: &str,
-    desired: Option<&Desired>,
 ) -> Result<Scan, ApiError> {
     use futures::{StreamExt, TryStreamExt};
     let selector = format!("{LABEL_CLOUD}={name}");
@@ -183,23 +174,7 @@ pub(super) async fn scan(
             ours.push((id, meta));
         }
     }
-    let mut existing = Vec::new();
-    if let Some(desired) = desired.filter(|_| ours.is_empty()) {
-        let kinds: BTreeSet<_> =
-            desired.cloud.objects().map(|o| (Arc::clone(&o.id.group), Arc::clone(&o.id.kind))).collect();
-        for (group, kind) in kinds {
-            let Some(resource) = discovery.preferred(&group, &kind).filter(|r| r.watchable) else { continue };
-            for meta in watch::list_meta(client, resource, "").await? {
-                let id = id_of(resource, &meta);
-                // A namespace is often made by hand first, and taking it over adds labels only.
-                if desired.object(&id).is_some() && !id.is("", "Namespace") {
-                    existing.push(id);
-                }
-            }
-        }
-        existing.sort();
-    }
-    Ok(Scan { ours, existing })
+    Ok(Scan { ours })
 }
 
 pub(super) fn id_of(resource: &Resource, meta: &Meta) -> ObjectId {

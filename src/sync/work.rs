@@ -30,6 +30,7 @@ impl Engine {
         if !self.stopping {
             self.advance();
             self.advance_test();
+            self.advance_undoing();
             self.end_if_empty();
             self.dispatch();
         }
@@ -119,12 +120,13 @@ impl Engine {
         let Some(known) = self.index.objects.get_mut(id) else { return };
         let Some((app, object)) = self.desired.as_ref().and_then(|d| d.object(id)) else { return };
         known.busy = true;
+        let known_new = known.digest.is_none();
         let former = changed && known.digest.is_some() && known.former.unwrap_or(true);
         let policy_forces =
             self.desired.as_ref().and_then(|d| d.app(app)).is_none_or(|a| a.policy.force_conflicts);
         let force = self.steering.force && policy_forces;
         let others = self.desired.as_ref().map(|d| d.others(id)).unwrap_or_default();
-        let others = Others { former, ..others };
+        let others = Others { former, adopt: known_new, ..others };
         let job =
             self.target.clone().apply(object.clone(), Arc::clone(app), correction && force, force, others);
         self.in_flight += 1;

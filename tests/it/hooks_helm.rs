@@ -16,7 +16,7 @@ use crate::support::{AuditLog, Request, control_plane, eventually, root};
 const LONG: std::time::Duration = std::time::Duration::from_secs(240);
 
 /// The real helm as one user.
-struct Helm {
+pub(crate) struct Helm {
     binary: PathBuf,
     kubeconfig: PathBuf,
     user: String,
@@ -26,17 +26,22 @@ struct Helm {
 
 impl Helm {
     fn new() -> Self {
+        Self::in_namespace(&control_plane().namespace("helm"))
+    }
+
+    /// In a namespace that is there.
+    pub(crate) fn in_namespace(namespace: &str) -> Self {
         let built =
             Command::new(root().join("tests/controlplane/build")).arg("helm").output().expect("build runs");
         assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
         let binary = Path::new(String::from_utf8_lossy(&built.stdout).trim()).join("helm");
-        let namespace = control_plane().namespace("helm");
+        let namespace = namespace.to_owned();
         let user = format!("helm-{namespace}");
         let kubeconfig = control_plane().kubeconfig_of(&user);
         Self { binary, kubeconfig, user, namespace, home: tempfile::tempdir().expect("a scratch folder") }
     }
 
-    fn run(&self, args: &[&str]) {
+    pub(crate) fn run(&self, args: &[&str]) {
         let output = Command::new(&self.binary)
             .args(["--kubeconfig"])
             .arg(&self.kubeconfig)

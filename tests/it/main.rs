@@ -3,6 +3,8 @@
 // A helper that panics fails its test, which is what it is for.
 #![allow(clippy::unwrap_used)]
 
+#[cfg(feature = "syncer")]
+mod adopt;
 mod bombs;
 mod cloud;
 #[cfg(feature = "syncer")]

@@ -38,7 +38,7 @@ use crate::plan::hooks::{DueHook, When, key};
 use crate::plan::operation::step;
 
 pub(super) use left::{Leftovers, UNKNOWN_DELETE_HOOKS};
-pub(super) use requests::{Ending, Start};
+pub(super) use requests::{Ending, Start, read_live};
 
 /// The label on a hook's object.
 pub const LABEL_HOOK: &str = "retune.dev/hook";

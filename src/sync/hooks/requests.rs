@@ -256,7 +256,7 @@ async fn delete(
 }
 
 /// The digests of what a hook refers to in the cluster, in order; what is absent or may not be read has none.
-pub(super) async fn read_live(
+pub(in crate::sync) async fn read_live(
     target: &Target,
     namespace: Option<&str>,
     references: &[Reference],
