@@ -200,9 +200,9 @@ impl Engine {
         let plan = Arc::new(plan);
         self.planned = true;
         self.report.plan(&plan);
+        self.adoptions_of(&plan);
         self.declare_secrets(&desired);
         self.ask_rotation();
-        self.adoptions_of(&plan);
         if !plan.withheld.is_empty()
             && let Some(digest) = plan.approval
         {

@@ -294,8 +294,9 @@ impl Engine {
     }
 
     fn look_at_secret(&mut self, at: &SecretAt) {
-        // A first sync over objects that are there only reports, until it is approved.
-        let only_reports = !self.existing.is_empty() && self.report.is_withheld();
+        // Of an app that is to be adopted nothing is made before it is.
+        let app = self.secrets.declared.get(at).map(|k| Arc::clone(&k.secret.app));
+        let only_reports = app.is_some_and(|app| self.adoption.unadopted.contains_key(&app));
         if self.steering.suspend || self.stopping {
             // The plan that a resumption makes looks again.
             return;
@@ -307,7 +308,7 @@ impl Engine {
             return;
         }
         if only_reports || !self.leadership.holds() {
-            let why = if only_reports { "until the takeover is approved" } else { "for the Lease" };
+            let why = if only_reports { "until its app is adopted" } else { "for the Lease" };
             known.standing = Standing::Waits(format!("waits {why}"));
             self.wait_for_secrets();
             return;
