@@ -47,7 +47,7 @@ pub fn need(
     let number = |key: &str| secret.fernet_keys.is_some() && key.parse::<u64>().is_ok();
     let repository = live.keys().any(|k| number(k));
     let missing: Vec<&String> =
-        secret.keys.keys().filter(|k| !live.contains_key(*k) && !(repository && number(k))).collect();
+        secret.keys.keys().filter(|k| !(live.contains_key(*k) || repository && number(k))).collect();
     let remembered = |key: &&&String| record.is_some_and(|r| r.keys.contains(key));
     let lost: Vec<String> = missing.iter().filter(remembered).map(|k| (**k).clone()).collect();
     if !lost.is_empty() {

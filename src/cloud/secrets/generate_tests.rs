@@ -94,7 +94,7 @@ fn only_missing_keys_are_made_and_composed_text_takes_what_exists() {
 fn what_is_made_of_another_secret_waits_for_it_by_name() {
     let at = KeyAt::new("ns", "other", "password");
     let s = secret("s", vec![("p", Generator::Copy(at.clone()))]);
-    assert_eq!(s.needs(["p"].into_iter()).into_iter().collect::<Vec<_>>(), [at.clone()]);
+    assert!(s.needs(["p"].into_iter()).into_iter().eq([at.clone()]));
     let missing = generate(&s, &BTreeMap::new(), &BTreeMap::new(), &[1; 32], 0).unwrap_err();
     assert_eq!(missing.to_string(), "Secret ns/other has no key password");
     let others = BTreeMap::from([(at, SecretBytes(b"x".to_vec()))]);
