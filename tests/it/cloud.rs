@@ -537,7 +537,7 @@ fn a_site_repository_changes_values_patches_pins_and_apps_of_the_reference_cloud
     let cloud = std::fs::read_to_string(upstream.join("retune.yaml")).unwrap();
     let below_it = format!("  upstream: {{url: https://example.org/cloud, commit: {}}}\n", "a1".repeat(20));
     put("retune.yaml", &(cloud.replace("profile: base", "profile: aio") + &below_it));
-    put("helm-configs/keystone/site.yaml", "conf:\n  keystone:\n    token:\n      expiration: 7200\n");
+    put("helm-configs/keystone/site.yaml", "images:\n  tags:\n    service: site.invalid/keystone:1\n");
     put(
         "kustomize/memcached/aio/kustomization.yaml",
         "resources: [../base]\npatches:\n  - target: {kind: StatefulSet}\n    patch: |-\n      - {op: replace, path: /spec/replicas, value: 2}\n",
@@ -567,7 +567,8 @@ fn a_site_repository_changes_values_patches_pins_and_apps_of_the_reference_cloud
     let upstream_path = upstream.to_string_lossy().into_owned();
     let lower = ["--upstream", upstream_path.as_str()];
     assert!(
-        of(&site, &lower, "keystone").contains("7200") && !of(upstream, &[], "keystone").contains("7200")
+        of(&site, &lower, "keystone").contains("site.invalid/keystone:1")
+            && !of(upstream, &[], "keystone").contains("site.invalid")
     );
     assert!(of(&site, &lower, "memcached").contains("replicas: 2"));
     assert!(of(upstream, &[], "memcached").contains("replicas: 1"));
