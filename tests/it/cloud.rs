@@ -557,7 +557,7 @@ fn a_site_repository_changes_values_patches_pins_and_apps_of_the_reference_cloud
     );
     let of = |dir: &Path, more: &[&str], app: &str| {
         let dir = dir.to_string_lossy();
-        let mut args = vec!["render", "--profile", "aio", "--app", app];
+        let mut args = vec!["render", "--placeholders", "--profile", "aio", "--app", app];
         args.extend(more);
         args.push(&dir);
         let (code, out, err) = retune(&args, &root());

@@ -126,7 +126,7 @@ fn rules_that_cannot_be_meant_are_refused_with_their_place() {
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     for expected in [
         "retune.yaml:6:5: error: spec.nodes: a rule needs name or selector",
-        "retune.yaml:7:16: error: spec.nodes: a rule has name or selector, not both",
+        "retune.yaml:7:17: error: spec.nodes: a rule has name or selector, not both",
         "the selector is by a, which spec.nodes sets itself",
         "retune.yaml:9:5: error: spec.nodes: a rule has neither labels nor annotations",
         "\"bad key\" is not a key of labels",
