@@ -1,7 +1,8 @@
 //! A fuzzer that runs on stable Rust: `cargo run --profile quick --example fuzz -- TARGET SECONDS [SEED]`. See README.md.
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 mod targets;
@@ -16,9 +17,9 @@ pub(crate) struct Target {
     pub(crate) run: fn(&[u8]),
 }
 
-/// An input that takes longer is a hang.
+/// An input that takes more of the processor's time is a hang: on a loaded machine the clock says nothing.
 const HANG: Duration = Duration::from_secs(10);
-/// An input that takes longer is reported.
+/// An input that takes more of it is reported.
 const SLOW: Duration = Duration::from_millis(500);
 /// Inputs grow no further.
 const LONGEST: usize = 8192;
@@ -183,14 +184,18 @@ fn main() {
     let seed = args.get(2).and_then(|s| s.parse().ok()).unwrap_or(20_261_122);
     let current = Arc::new(Mutex::new(Vec::new()));
     let started = Arc::new(AtomicU64::new(0));
+    let clock = Arc::new(OnceLock::new());
     let begin = Instant::now();
     {
-        let (current, started) = (Arc::clone(&current), Arc::clone(&started));
+        let (current, started, clock) = (Arc::clone(&current), Arc::clone(&started), Arc::clone(&clock));
         std::thread::spawn(move || {
             loop {
                 std::thread::sleep(Duration::from_secs(1));
-                let since = begin.elapsed().as_millis() as u64 - started.load(Ordering::Relaxed);
-                if Duration::from_millis(since) > HANG {
+                let used = clock
+                    .get()
+                    .map_or(0, |path: &PathBuf| cpu_nanos(path))
+                    .saturating_sub(started.load(Ordering::Relaxed));
+                if Duration::from_nanos(used) > HANG {
                     keep("hang", &current.lock().expect("the worker does not panic while it holds this"));
                     std::process::exit(1);
                 }
@@ -199,19 +204,21 @@ fn main() {
     }
     std::panic::set_hook(Box::new(|_| {}));
     let worker = std::thread::Builder::new().stack_size(2 << 20).spawn(move || {
+        let thread = std::fs::read_link("/proc/thread-self").unwrap_or_default();
+        let clock = clock.get_or_init(|| Path::new("/proc").join(thread).join("schedstat"));
         let corpus = (target.corpus)();
         let mut random = Random(seed);
         let (mut runs, mut panics, mut slow) = (0u64, 0u64, 0u64);
         while begin.elapsed().as_secs() < seconds {
             let input = mutate(&mut random, &corpus);
             *current.lock().expect("nobody panics while holding this") = input.clone();
-            let start = Instant::now();
-            started.store(begin.elapsed().as_millis() as u64, Ordering::Relaxed);
+            let start = cpu_nanos(clock);
+            started.store(start, Ordering::Relaxed);
             if std::panic::catch_unwind(|| (target.run)(&input)).is_err() {
                 panics += 1;
                 keep("panic", &input);
             }
-            if start.elapsed() > SLOW {
+            if Duration::from_nanos(cpu_nanos(clock).saturating_sub(start)) > SLOW {
                 slow += 1;
                 keep("slow", &input);
             }
@@ -226,6 +233,12 @@ fn main() {
     });
     let fine = worker.is_ok_and(|handle| handle.join().unwrap_or(false));
     std::process::exit(i32::from(!fine));
+}
+
+/// The processor's time that a thread has used, from its `schedstat`; 0 where there is none.
+fn cpu_nanos(schedstat: &Path) -> u64 {
+    let text = std::fs::read_to_string(schedstat).unwrap_or_default();
+    text.split(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0)
 }
 
 /// Keeps an input for a closer look and says where.

@@ -215,7 +215,6 @@ impl<'t> Frame<'t, '_> {
     }
 }
 
-#[allow(clippy::cast_possible_truncation)]
 fn typed_number(n: &Number, ty: Type) -> Option<Value> {
     match ty {
         Type::Int(kind) => n.int.map(|i| Value::Int(kind, kind.wrap(i))),

@@ -49,7 +49,6 @@ fn simplified(span: Span, re: f64, im: f64) -> Number {
     n
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
 fn exact_int(f: f64) -> Option<i64> {
     // Go compares after a conversion whose result is the smallest integer if it does not fit.
     let n = if f.is_nan() || !(-9.223_372_036_854_775_808e18..9.223_372_036_854_775_808e18).contains(&f) {
@@ -60,7 +59,6 @@ fn exact_int(f: f64) -> Option<i64> {
     (n as f64 == f).then_some(n)
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
 fn exact_uint(f: f64) -> Option<u64> {
     ((0.0..18_446_744_073_709_551_616.0).contains(&f) && (f as u64) as f64 == f).then_some(f as u64)
 }

@@ -26,7 +26,6 @@ struct Printer<'a> {
 
 /// The flags, width and precision of one verb.
 #[derive(Default, Clone, Copy)]
-#[allow(clippy::struct_excessive_bools)]
 struct Flags {
     width: Option<usize>,
     precision: Option<usize>,
