@@ -538,9 +538,10 @@ impl Engine {
         }
         let busy = self.active.as_ref().is_some_and(|a| !a.run.is_over());
         let pause = Duration::from_secs(1);
-        if (busy || self.report.last_write.is_some_and(|at| at.elapsed() < Duration::from_millis(100)))
-            && self.report.last_write.is_some_and(|at| at.elapsed() < pause)
-        {
+        // A short sync is told once, at its end.
+        let begins = busy && self.active.as_ref().is_some_and(|a| a.seen.elapsed() < pause);
+        let just_written = |within| self.report.last_write.is_some_and(|at| at.elapsed() < within);
+        if begins || just_written(if busy { pause } else { Duration::from_millis(100) }) {
             self.report.due = false;
             self.after(pause, Timer::Status);
             return;

@@ -3,9 +3,9 @@ use base64::Engine as _;
 use super::*;
 use crate::cloud::object::Origin;
 use crate::cloud::secrets::SecretAt;
-use crate::cloud::secrets::spec::{
-    Algorithm, CertificateSpec, KeyFormat, PrivateKeySpec, PublicKeySpec, SecretSpec,
-};
+#[cfg(feature = "syncer")]
+use crate::cloud::secrets::spec::CertificateSpec;
+use crate::cloud::secrets::spec::{Algorithm, KeyFormat, PrivateKeySpec, PublicKeySpec, SecretSpec};
 use crate::cloud::secrets::template::Template;
 use crate::template::sprig::pki::PrivateKey;
 
@@ -137,6 +137,7 @@ fn key_pairs_are_written_for_tls_and_for_ssh_and_their_halves_fit() {
     }
 }
 
+#[cfg(feature = "syncer")]
 fn certificate(common_name: &str, is_ca: bool) -> CertificateSpec {
     CertificateSpec {
         private_key: "tls.key".into(),
