@@ -24,7 +24,7 @@
 //! | `adopt`, `takeover` | apps that helm or kubectl made: adopting them and giving them back; what there is of one |
 //! | [`follow`] | source and render |
 //! | [`inputs`] | live inputs of apps |
-//! | [`node_labels`] | labels and annotations of nodes |
+//! | `node_labels` | labels and annotations of nodes |
 //! | [`why`] | what an app waits for, for people |
 //! | [`start`], [`preview`], [`survey`], [`adoption_plan`] | starting a syncer; making a plan, or looking at drift or at what adopting changes, without one |
 

@@ -1,15 +1,15 @@
 //! Live inputs of apps (`App.spec.inputs`): what is known of them, the watches that know it, and a single look without watches.
 //!
 //! The follower renders with what the [`Store`] has. What it does not know yet it asks for ([`super::follow::News::Inputs`]); the engine
-//! starts the watches ([`watches`]) and lets it look again once all of them have told their state: the first plan of a start has every
+//! starts the watches (`watches`) and lets it look again once all of them have told their state: the first plan of a start has every
 //! value that exists. A changed value is an order to render again, and only the apps that use it are rendered. A value that
 //! vanishes stays in force, and that is told.
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`read`] | the value in an object (pure) |
-//! | [`watches`] | the engine's watches |
-//! | [`once`] | reading every input once, for `diff` |
+//! | `read` | the value in an object (pure) |
+//! | `watches` | the engine's watches |
+//! | `once` | reading every input once, for `diff` |
 
 pub(super) mod once;
 pub(super) mod read;
