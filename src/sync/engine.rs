@@ -215,6 +215,8 @@ pub struct Engine {
     /// Writes that wait until it is known whether their object is held by an annotation.
     pub(super) parked: Vec<ObjectId>,
     pub(super) begun: Instant,
+    /// Objects that were noted, never seen, and taken out of the inventory: the write of a killed syncer may still come.
+    pub(super) gone_unseen: HashSet<ObjectId>,
     pub(super) inventory_busy: HashSet<Arc<str>>,
     pub(super) recording: HashSet<Arc<str>>,
     /// Additions to write when there is time, of apps whose turn has not come; in the plan's order.
@@ -331,6 +333,7 @@ impl Engine {
             incomplete: HashSet::new(),
             parked: Vec::new(),
             begun: Instant::now(),
+            gone_unseen: HashSet::new(),
             inventory_busy: HashSet::new(),
             recording: HashSet::new(),
             ahead: VecDeque::new(),

@@ -327,8 +327,11 @@ impl Engine {
             self.orphans.insert(id, from);
             return;
         }
-        // An app whose whole record is missing has lost its inventory. (A released object of a known app stays out.)
-        if self.memory.apps.contains_key(app) || self.scanned {
+        // An app whose whole record is missing has lost its inventory. What a list shows, or what was noted and comes only after
+        // it was taken for gone, is the write of a syncer that was killed with it in flight.
+        let watch = self.watches.get(&(Arc::clone(&id.group), Arc::clone(&id.kind)));
+        let late = watch.is_none_or(|w| !w.synced) || self.gone_unseen.remove(id);
+        if !late && (self.memory.apps.contains_key(app) || self.scanned) {
             if self.orphans.insert(id, app) {
                 tracing::info!(object = %id, "carries this cloud's marks and is not in its inventory: left alone");
                 self.report.due = true;
@@ -336,6 +339,9 @@ impl Engine {
             return;
         }
         self.rebuild(id, app, meta);
+        if self.planned {
+            self.plan_again();
+        }
     }
 
     /// Takes a lost object back into the inventory; nothing is pruned until all is compared.
@@ -365,6 +371,9 @@ impl Engine {
     pub(super) fn forget(&mut self, id: &ObjectId) {
         if let Some(known) = self.index.objects.remove(id) {
             self.memory.app(&known.app).remove(id, known.shard);
+            if known.uid.is_none() && known.digest.is_none() {
+                self.gone_unseen.insert(id.clone());
+            }
             if let Some(set) = self.unready.get_mut(&known.app) {
                 set.remove(id);
             }

@@ -413,7 +413,9 @@ fn retune(args: &[&str], dir: &Path) -> (i32, String, String) {
 #[test]
 fn check_reports_what_is_wrong_with_each_repository() {
     for dir in sorted(&root().join("fixtures/cloud/repos")) {
-        if dir.is_dir() {
+        // Rules in CEL are read where they are built in.
+        let left_out = !cfg!(feature = "cel") && dir.ends_with("health-rules");
+        if dir.is_dir() && !left_out {
             let (code, out, err) = retune(&["check", "."], &dir);
             assert_eq!((code, err.as_str()), (1, ""), "{}", dir.display());
             expect(&dir.with_extension("txt"), &out);

@@ -354,6 +354,31 @@ fn a_lost_inventory_is_rebuilt_and_deleting_the_cloudsync_deletes_nothing() {
 
 #[test]
 #[ignore = "needs the control plane: ./tests/run"]
+fn the_late_write_of_a_killed_syncer_is_found_by_its_marks_and_pruned() {
+    let cloud = TestCloud::new("late", &[("one", &[], &config_map("a", "1"))]);
+    let mut retune = cloud.start();
+    cloud.await_ready(&cloud.repo.head());
+    cloud.settled();
+    retune.signal("KILL");
+    retune.wait();
+    // As the killed one would have written it, noted in no inventory and in Git no more.
+    let mut late = cloud.get("configmap", "a").expect("there");
+    late["metadata"]["name"] = "late".into();
+    for field in ["uid", "resourceVersion", "managedFields", "creationTimestamp"] {
+        late["metadata"].as_object_mut().expect("an object").remove(field);
+    }
+    let owner = &mut late["metadata"]["annotations"]["retune.dev/owner"];
+    *owner = owner.as_str().expect("retune's mark").replace("/a", "/late").into();
+    let apply = ["apply", "--server-side", "--field-manager=retune", "-n", &cloud.name, "-f", "-"];
+    control_plane().kubectl_with(&apply, &late.to_string());
+    let _retune = cloud.start();
+    eventually("the late one is pruned", SOON, || cloud.get("configmap", "late").is_none().then_some(()));
+    cloud.await_ready(&cloud.repo.head());
+    assert!(cloud.get("configmap", "a").is_some());
+}
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
 fn dependants_wait_for_readiness_and_a_newer_commit_takes_over() {
     let cloud = TestCloud::new(
         "order",
