@@ -45,14 +45,21 @@ pub struct WatchSpec<T> {
 
 impl<T> WatchSpec<T> {
     /// The metadata of a kind's objects in all namespaces.
-    fn all(resource: &Resource, selector: &str) -> Self {
+    #[must_use]
+    pub fn all(resource: Resource, selector: &str) -> Self {
         Self {
-            resource: resource.clone(),
+            resource,
             namespace: String::new(),
             selector: selector.to_owned(),
             field_selector: String::new(),
             digest: None,
         }
+    }
+
+    /// A kind's objects in all namespaces, of each what the digest keeps.
+    #[must_use]
+    pub fn whole(resource: Resource, digest: Digest<T>) -> Self {
+        Self { digest: Some(digest), ..Self::all(resource, "") }
     }
 }
 
@@ -372,7 +379,7 @@ async fn list_page<T>(
 /// # Errors
 /// As [`Client::request`].
 pub async fn any(client: &Client, resource: &Resource) -> Result<bool, ApiError> {
-    let page = list_page(client, &WatchSpec::<()>::all(resource, ""), "", 1).await?;
+    let page = list_page(client, &WatchSpec::<()>::all(resource.clone(), ""), "", 1).await?;
     Ok(page.items.is_some_and(|items| !items.is_empty()))
 }
 
@@ -386,13 +393,7 @@ pub async fn list_whole<T>(
     selector: &str,
     digest: &Digest<T>,
 ) -> Result<Vec<(Meta, Option<T>)>, ApiError> {
-    let spec = WatchSpec {
-        resource: resource.clone(),
-        namespace: String::new(),
-        selector: selector.to_owned(),
-        field_selector: String::new(),
-        digest: Some(Arc::clone(digest)),
-    };
+    let spec = WatchSpec { digest: Some(Arc::clone(digest)), ..WatchSpec::all(resource.clone(), selector) };
     let mut out = Vec::new();
     let mut token = String::new();
     loop {
@@ -413,7 +414,7 @@ pub async fn list_whole<T>(
 /// # Errors
 /// Any page's error: a list is whole or it is an error.
 pub async fn list_meta(client: &Client, resource: &Resource, selector: &str) -> Result<Vec<Meta>, ApiError> {
-    let spec = WatchSpec::<()>::all(resource, selector);
+    let spec = WatchSpec::<()>::all(resource.clone(), selector);
     let mut out = Vec::new();
     let mut token = String::new();
     loop {

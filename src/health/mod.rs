@@ -58,8 +58,6 @@ impl Verdict {
     }
 }
 
-const LIMITS: yaml::Limits = yaml::Limits { depth: 16, alias_nodes: 0, bytes: 1 << 20 };
-
 /// The rules' files.
 const FILES: [(&str, &str); 8] = [
     ("core", include_str!("rules/core.yaml")),
@@ -77,9 +75,7 @@ const FILES: [(&str, &str); 8] = [
 /// # Errors
 /// What is wrong with it.
 pub fn read_rules(text: &str) -> Result<Vec<Rules>, String> {
-    let node = yaml::read_v2_json(text, &LIMITS).map_err(|e| e.to_string())?;
-    let json = yaml::json::to_json(&node, false).map_err(|e| e.to_string())?;
-    let rules: Vec<Rules> = serde_json::from_str(&json).map_err(|e| e.to_string())?;
+    let rules: Vec<Rules> = yaml::read_table(text)?;
     let problems: Vec<String> = rules.iter().flat_map(Rules::problems).collect();
     if problems.is_empty() { Ok(rules) } else { Err(problems.join("; ")) }
 }

@@ -14,8 +14,6 @@ use crate::cloud::fieldpath::{FieldPath, Place};
 use crate::cloud::spec::{Drift, Selector};
 use crate::yaml;
 
-const LIMITS: yaml::Limits = yaml::Limits { depth: 16, alias_nodes: 0, bytes: 1 << 20 };
-
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Row {
@@ -72,9 +70,7 @@ fn table() -> &'static [Contested] {
 }
 
 fn read(text: &str) -> Result<Vec<Contested>, String> {
-    let node = yaml::read_v2_json(text, &LIMITS).map_err(|e| e.to_string())?;
-    let json = yaml::json::to_json(&node, false).map_err(|e| e.to_string())?;
-    let rows: Vec<Row> = serde_json::from_str(&json).map_err(|e| e.to_string())?;
+    let rows: Vec<Row> = yaml::read_table(text)?;
     rows.into_iter()
         .map(|row| {
             Ok(Contested {

@@ -406,11 +406,11 @@ impl Engine {
                     Err(error) => tracing::error!(%error, "a job ended in a panic; this is a defect in retune"),
                 },
                 // Before the objects' own events: what an autoscaler does follows its creation.
-                Some(notice) = self.surroundings.notices.recv() => self.on_surroundings(notice),
-                Some(notice) = self.nodes.notices.recv() => self.on_node(notice),
-                Some(notice) = self.secrets.notices.recv() => self.on_secret_notice(notice),
+                Some(notice) = self.surroundings.feed.recv() => self.on_surroundings(notice),
+                Some(notice) = self.nodes.feed.recv() => self.on_node(notice),
+                Some(notice) = self.secrets.feed.recv() => self.on_secret_notice(notice),
                 Some(notice) = self.inputs.notices.recv() => self.on_input(notice),
-                Some(notice) = self.labels.notices.recv() => self.on_labels(notice),
+                Some(notice) = self.labels.feed.recv() => self.on_labels(notice),
                 Some(notice) = self.notices_in.recv() => {
                     self.on_notice(notice);
                     // What else is there already is taken in one go.
@@ -439,11 +439,11 @@ impl Engine {
         for watch in self.watches.values() {
             watch.handle.abort();
         }
-        self.surroundings.stop();
-        self.nodes.stop();
-        self.secrets.stop();
+        self.surroundings.feed.stop();
+        self.nodes.feed.stop();
+        self.secrets.feed.stop();
         self.inputs.stop();
-        self.labels.stop();
+        self.labels.feed.stop();
         self.follow.order(FollowOrder::Stop);
         if self.ended == Some(Ended::LeadershipLost) {
             return;

@@ -35,6 +35,7 @@ pub mod apps;
 pub mod control;
 mod definitions;
 pub mod engine;
+mod feed;
 pub mod fight;
 pub mod follow;
 pub mod holds;

@@ -8,10 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
-
 use super::engine::{Ended, Engine, Message, Timer};
+use super::feed::Feed;
 use super::fight::Decision;
 use crate::cloud::ObjectId;
 use crate::cloud::nodes::{NodeRule, Wanted};
@@ -22,7 +20,7 @@ use crate::cluster::error::ApiError;
 use crate::cluster::fields::Entry;
 use crate::cluster::meta::Uid;
 use crate::cluster::nodes;
-use crate::cluster::watch::{self, Event, Notice, WatchSpec};
+use crate::cluster::watch::{Event, Notice, WatchSpec};
 use crate::plan::nodes::{NodeChange, NodeFacts, body, change};
 
 /// How many nodes the status lists.
@@ -47,11 +45,9 @@ struct Known {
 }
 
 /// The nodes of the cluster.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct NodeLabels {
-    sender: mpsc::Sender<Notice<NodeFacts>>,
-    pub(super) notices: mpsc::Receiver<Notice<NodeFacts>>,
-    watch: Option<AbortHandle>,
+    pub(super) feed: Feed<NodeFacts>,
     rules: Arc<[NodeRule]>,
     known: BTreeMap<String, Known>,
     named: Option<HashSet<String>>,
@@ -61,33 +57,10 @@ pub(super) struct NodeLabels {
     contradictions: BTreeSet<String>,
 }
 
-impl Default for NodeLabels {
-    fn default() -> Self {
-        let (sender, notices) = mpsc::channel(256);
-        Self {
-            sender,
-            notices,
-            watch: None,
-            rules: [].into(),
-            known: BTreeMap::new(),
-            named: None,
-            told: false,
-            due: BTreeSet::new(),
-            contradictions: BTreeSet::new(),
-        }
-    }
-}
-
 impl NodeLabels {
-    pub(super) fn stop(&self) {
-        if let Some(watch) = &self.watch {
-            watch.abort();
-        }
-    }
-
     /// Whether nothing is left to be done (a single sync may end).
     pub(super) fn at_rest(&self) -> bool {
-        self.watch.is_none() || self.told && self.due.is_empty() && self.known.values().all(|k| !k.busy)
+        !self.feed.runs() || self.told && self.due.is_empty() && self.known.values().all(|k| !k.busy)
     }
 }
 
@@ -100,20 +73,14 @@ impl Engine {
     pub(super) fn keep_nodes(&mut self) {
         let Some(desired) = &self.desired else { return };
         let rules = Arc::clone(&desired.cloud.nodes);
-        if rules.is_empty() && self.labels.watch.is_none() && self.report.status.nodes.is_empty() {
+        if rules.is_empty() && !self.labels.feed.runs() && self.report.status.nodes.is_empty() {
             return;
         }
-        if self.labels.watch.is_none() {
+        if !self.labels.feed.runs() {
             let Some(resource) = self.target.discovery.preferred("", "Node").cloned() else { return };
-            let spec = WatchSpec {
-                resource,
-                namespace: String::new(),
-                selector: String::new(),
-                field_selector: String::new(),
-                digest: Some(nodes::digest(&self.name)),
-            };
-            let task = tokio::spawn(watch::run(self.target.client.clone(), spec, self.labels.sender.clone()));
-            self.labels.watch = Some(task.abort_handle());
+            self.labels
+                .feed
+                .begin(&self.target.client, WatchSpec::whole(resource, nodes::digest(&self.name)));
         }
         if self.labels.rules != rules {
             self.labels.rules = rules;

@@ -8,15 +8,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
-use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
 
 use super::engine::{Engine, Message};
+use super::feed::Feed;
 use crate::cloud::ObjectId;
 use crate::cluster::ErrorKind;
 use crate::cluster::error::ApiError;
 use crate::cluster::objects;
-use crate::cluster::watch::{self, Digest, Event, Notice, WatchSpec};
+use crate::cluster::watch::{Digest, Event, Notice, WatchSpec};
 use crate::health::nodes::{self, Excused};
 use crate::health::{self, Health, Verdict};
 
@@ -27,30 +26,14 @@ const PODS: usize = 10_000;
 pub(super) type Excuse = Option<&'static str>;
 
 /// What is known of the cluster's nodes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Nodes {
-    sender: mpsc::Sender<Notice<Excuse>>,
-    pub(super) notices: mpsc::Receiver<Notice<Excuse>>,
-    watch: Option<AbortHandle>,
+    pub(super) feed: Feed<Excuse>,
     excused: Arc<Excused>,
     /// Those named since the watch began to tell its whole state again.
     named: Option<Excused>,
     /// DaemonSets that are being read, and whether something happened meanwhile.
     reading: std::collections::HashMap<ObjectId, bool>,
-}
-
-impl Default for Nodes {
-    fn default() -> Self {
-        let (sender, notices) = mpsc::channel(256);
-        Self {
-            sender,
-            notices,
-            watch: None,
-            excused: Arc::default(),
-            named: None,
-            reading: std::collections::HashMap::new(),
-        }
-    }
 }
 
 /// What a DaemonSet's pods say of it.
@@ -62,15 +45,6 @@ pub(super) struct Daemons {
     verdict: Result<Option<Verdict>, ApiError>,
 }
 
-impl Nodes {
-    /// Ends the watch.
-    pub(super) fn stop(&self) {
-        if let Some(watch) = &self.watch {
-            watch.abort();
-        }
-    }
-}
-
 fn digest() -> Digest<Excuse> {
     Arc::new(|object| serde_json::from_str::<Value>(object.get()).ok().map(|node| nodes::excuse(&node)))
 }
@@ -78,22 +52,14 @@ fn digest() -> Digest<Excuse> {
 impl Engine {
     /// Starts the watch of nodes with the first DaemonSet.
     pub(super) fn watch_nodes(&mut self) {
-        if self.nodes.watch.is_some() {
+        if self.nodes.feed.runs() {
             return;
         }
         let Some(resource) = self.target.discovery.preferred("", "Node").filter(|r| r.watchable).cloned()
         else {
             return;
         };
-        let spec = WatchSpec {
-            resource,
-            namespace: String::new(),
-            selector: String::new(),
-            field_selector: String::new(),
-            digest: Some(digest()),
-        };
-        let task = tokio::spawn(watch::run(self.target.client.clone(), spec, self.nodes.sender.clone()));
-        self.nodes.watch = Some(task.abort_handle());
+        self.nodes.feed.begin(&self.target.client, WatchSpec::whole(resource, digest()));
     }
 
     pub(super) fn on_node(&mut self, notice: Notice<Excuse>) {

@@ -37,13 +37,8 @@ impl Engine {
             return;
         }
         let digest = self.digest_of(group, kind);
-        let spec = WatchSpec {
-            resource,
-            namespace: String::new(),
-            selector: format!("{LABEL_CLOUD}={}", self.name),
-            field_selector: String::new(),
-            digest,
-        };
+        let ours = format!("{LABEL_CLOUD}={}", self.name);
+        let spec = WatchSpec { digest, ..WatchSpec::all(resource, &ours) };
         if key.0.as_ref() == "apps" && key.1.as_ref() == "DaemonSet" {
             self.watch_nodes();
         }

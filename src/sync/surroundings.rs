@@ -8,10 +8,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
-
 use super::engine::Engine;
+use super::feed::Feed;
 use super::follow::Desired;
 use super::scan::id_of;
 use crate::cloud::ObjectId;
@@ -29,11 +27,9 @@ const SCALER: (&str, &str) = ("autoscaling", "HorizontalPodAutoscaler");
 pub(super) type Target = Option<ObjectId>;
 
 /// What is known of the surroundings.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Surroundings {
-    sender: mpsc::Sender<Notice<Target>>,
-    pub(super) notices: mpsc::Receiver<Notice<Target>>,
-    watch: Option<AbortHandle>,
+    pub(super) feed: Feed<Target>,
     /// By autoscaler.
     targets: HashMap<ObjectId, ObjectId>,
     /// Those named since the watch began to tell its whole state again.
@@ -43,29 +39,7 @@ pub(super) struct Surroundings {
     waits: bool,
 }
 
-impl Default for Surroundings {
-    fn default() -> Self {
-        let (sender, notices) = mpsc::channel(256);
-        Self {
-            sender,
-            notices,
-            watch: None,
-            targets: HashMap::new(),
-            named: None,
-            known: false,
-            waits: false,
-        }
-    }
-}
-
 impl Surroundings {
-    /// Ends the watch.
-    pub(super) fn stop(&self) {
-        if let Some(watch) = &self.watch {
-            watch.abort();
-        }
-    }
-
     fn scalers(&self) -> Scalers {
         self.targets.iter().map(|(scaler, target)| (target.clone(), scaler.to_string())).collect()
     }
@@ -104,16 +78,7 @@ impl Engine {
             self.surroundings.known = true;
             return;
         };
-        let spec = WatchSpec {
-            resource,
-            namespace: String::new(),
-            selector: String::new(),
-            field_selector: String::new(),
-            digest: Some(digest()),
-        };
-        let sender = self.surroundings.sender.clone();
-        let task = tokio::spawn(watch::run(self.target.client.clone(), spec, sender));
-        self.surroundings.watch = Some(task.abort_handle());
+        self.surroundings.feed.begin(&self.target.client, WatchSpec::whole(resource, digest()));
     }
 
     /// Whether a plan may be made; if not, it is made once the surroundings are known.

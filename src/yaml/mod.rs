@@ -28,7 +28,8 @@ mod time;
 pub use error::{Error, Limits};
 pub use node::{Entry, Mapping, Node, Pos, Scalar, Style, Tag, Value};
 pub use read::{
-    decode_bytes, read_v2, read_v2_json, read_v2_json_all, read_v2_json_fields, read_v3, read_v3_stream,
+    decode_bytes, read_table, read_v2, read_v2_json, read_v2_json_all, read_v2_json_fields, read_v3,
+    read_v3_stream,
 };
 
 /// The type of a plain scalar with this text, as go-yaml v3 reads it.

@@ -118,6 +118,17 @@ pub fn read_v2_json_fields(
     }
 }
 
+/// Reads a table that is shipped as YAML: short, flat, without aliases.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn read_table<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    let limits = Limits { depth: 16, alias_nodes: 0, bytes: 1 << 20 };
+    let node = read_v2_json(text, &limits).map_err(|e| e.to_string())?;
+    let json = super::json::to_json(&node, false).map_err(|e| e.to_string())?;
+    serde_json::from_str(&json).map_err(|e| e.to_string())
+}
+
 /// As [`read_v2_json`], for every document of the stream; empty documents are null.
 ///
 /// # Errors

@@ -40,9 +40,7 @@ struct Secret {
 }
 
 fn table() -> Result<Vec<Answer>, Problem> {
-    let limits = retune::yaml::Limits { depth: 16, alias_nodes: 0, bytes: 1 << 20 };
-    let node = retune::yaml::read_v2_json(include_str!("operators.yaml"), &limits)?;
-    Ok(serde_json::from_str(&retune::yaml::json::to_json(&node, false)?)?)
+    Ok(retune::yaml::read_table(include_str!("operators.yaml"))?)
 }
 
 /// Plays all operators of the table on a cluster, until it is dropped.

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
 
 use super::{Change, Shared, read};
 use crate::cloud::inputs::{Hidden, InputSource};
@@ -13,6 +12,7 @@ use crate::cluster::ErrorKind;
 use crate::cluster::crd::InputStatus;
 use crate::cluster::watch::{self, Digest, Event, Notice, WatchSpec};
 use crate::sync::engine::Engine;
+use crate::sync::feed::Watching;
 use crate::sync::follow::Order;
 
 /// How many inputs the status lists.
@@ -51,7 +51,8 @@ pub(in crate::sync) type InputNotice = (Key, Event<Kept>);
 
 #[derive(Debug)]
 struct InputWatch {
-    handle: AbortHandle,
+    /// Ends with its entry.
+    _watching: Watching,
     wants: BTreeSet<InputSource>,
     /// Those named since the watch began to tell its whole state again.
     named: Option<BTreeSet<InputSource>>,
@@ -76,8 +77,8 @@ impl LiveInputs {
     }
 
     /// Ends the watches.
-    pub(in crate::sync) fn stop(&self) {
-        self.watches.values().for_each(|w| w.handle.abort());
+    pub(in crate::sync) fn stop(&mut self) {
+        self.watches.clear();
     }
 
     fn knows_all(&self) -> bool {
@@ -114,9 +115,7 @@ impl Engine {
                 self.inputs.watches.extend(before.map(|w| (key, w)));
                 continue;
             }
-            if let Some(before) = before {
-                before.handle.abort();
-            }
+            drop(before);
             wants.extend(more);
             self.watch_inputs(key, wants);
         }
@@ -153,7 +152,12 @@ impl Engine {
             };
             tokio::join!(watch::run(client, spec, events), pass_on);
         });
-        let watch = InputWatch { handle: task.abort_handle(), wants, named: None, nodes: BTreeMap::new() };
+        let watch = InputWatch {
+            _watching: Watching(task.abort_handle()),
+            wants,
+            named: None,
+            nodes: BTreeMap::new(),
+        };
         self.inputs.watches.insert(key, watch);
     }
 
@@ -162,13 +166,7 @@ impl Engine {
         let Some(desired) = &self.desired else { return };
         let used = desired.cloud.apps.iter().flat_map(|a| a.inputs.iter());
         let needed: BTreeSet<InputSource> = used.map(|i| i.source.clone()).collect();
-        self.inputs.watches.retain(|_, watch| {
-            let kept = watch.wants.iter().any(|source| needed.contains(source));
-            if !kept {
-                watch.handle.abort();
-            }
-            kept
-        });
+        self.inputs.watches.retain(|_, watch| watch.wants.iter().any(|source| needed.contains(source)));
         let watched: BTreeSet<InputSource> =
             self.inputs.watches.values().flat_map(|w| w.wants.iter().cloned()).collect();
         self.inputs.store.retain(&watched);

@@ -20,10 +20,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
 
 use self::job::{Outcome, ensure};
 use super::engine::{Engine, Message, Timer};
+use super::feed::{Feed, Watching};
 use super::follow::Desired;
 use super::memory::Memory;
 use crate::cloud::secrets::{GeneratedSecret, SecretAt};
@@ -65,22 +65,10 @@ struct Known {
     return_watch: Option<Watching>,
 }
 
-/// A watch that ends with its owner.
-#[derive(Debug)]
-struct Watching(AbortHandle);
-
-impl Drop for Watching {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 /// The generated Secrets of a cloud.
 #[derive(Debug)]
 pub(super) struct Secrets {
-    sender: mpsc::Sender<Notice<()>>,
-    pub(super) notices: mpsc::Receiver<Notice<()>>,
-    watch: Option<AbortHandle>,
+    pub(super) feed: Feed<()>,
     declared: BTreeMap<SecretAt, Known>,
     /// Marked ones that nobody declares (any more), with the app they were made for.
     orphans: BTreeMap<SecretAt, String>,
@@ -93,11 +81,8 @@ pub(super) struct Secrets {
 
 impl Default for Secrets {
     fn default() -> Self {
-        let (sender, notices) = mpsc::channel(256);
         Self {
-            sender,
-            notices,
-            watch: None,
+            feed: Feed::default(),
             declared: BTreeMap::new(),
             orphans: BTreeMap::new(),
             named: None,
@@ -109,13 +94,6 @@ impl Default for Secrets {
 }
 
 impl Secrets {
-    /// Ends the watch.
-    pub(super) fn stop(&self) {
-        if let Some(watch) = &self.watch {
-            watch.abort();
-        }
-    }
-
     /// Whether no look or rotation is under way.
     pub(super) fn is_idle(&self) -> bool {
         !self.rotating && !self.declared.values().any(|k| k.busy)
@@ -455,7 +433,7 @@ impl Engine {
             digest: None,
         };
         let (sender, mut inbox) = mpsc::channel::<Notice<()>>(8);
-        let (client, out) = (self.target.client.clone(), self.secrets.sender.clone());
+        let (client, out) = (self.target.client.clone(), self.secrets.feed.sender());
         let task = tokio::spawn(async move {
             let watching = watch::run(client, spec, sender);
             let forward = async {
@@ -472,19 +450,12 @@ impl Engine {
     }
 
     fn watch_secrets(&mut self) {
-        if self.secrets.watch.is_some() {
+        if self.secrets.feed.runs() {
             return;
         }
         let Some(resource) = resource(&self.target.discovery) else { return };
-        let spec = WatchSpec {
-            resource,
-            namespace: String::new(),
-            selector: format!("{LABEL_GENERATED}={}", self.name),
-            field_selector: String::new(),
-            digest: None,
-        };
-        let task = tokio::spawn(watch::run(self.target.client.clone(), spec, self.secrets.sender.clone()));
-        self.secrets.watch = Some(task.abort_handle());
+        let ours = format!("{LABEL_GENERATED}={}", self.name);
+        self.secrets.feed.begin(&self.target.client, WatchSpec::all(resource, &ours));
     }
 
     pub(super) fn on_secret_notice(&mut self, notice: Notice<()>) {
