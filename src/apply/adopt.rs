@@ -8,14 +8,38 @@ use crate::cloud::ObjectId;
 use crate::cluster::adoption::{self, Before};
 use crate::cluster::discovery::Resource;
 use crate::cluster::error::{ApiError, ErrorKind};
-use crate::cluster::leftovers;
 use crate::cluster::meta::Meta;
 use crate::cluster::objects;
 
 /// How often a request is made anew because the object changed meanwhile.
 const TRIES: usize = 10;
 
+/// Where annotations are written that must not count as a change of a Deployment.
+const STATUS: Option<&str> = Some("status");
+
 impl Target {
+    /// Before the first apply of an object that helm or kubectl made: its annotations, where the server would count its generation
+    /// up if the apply itself brought them.
+    pub(super) async fn annotate(
+        &self,
+        resource: &Resource,
+        id: &ObjectId,
+        body: &Value,
+    ) -> Result<(), ApiError> {
+        if !adoption::counts_annotations(&id.group, &id.kind) {
+            return Ok(());
+        }
+        for _ in 0..TRIES {
+            let Some(live) = objects::get(&self.client, resource, id).await? else { return Ok(()) };
+            let Some(patch) = adoption::annotate(&live, body) else { return Ok(()) };
+            match objects::merge_records(&self.client, resource, id, STATUS, &patch).await {
+                Err(error) if error.kind == ErrorKind::Conflict => {}
+                other => return other.map(|_| ()),
+            }
+        }
+        Err(restless(id, "adopted"))
+    }
+
     /// After the first apply: what Git states of an object that helm or kubectl made is retune's alone from now on.
     pub(super) async fn make_own(
         &self,
@@ -24,7 +48,7 @@ impl Target {
         body: &Value,
         meta: Meta,
     ) -> Result<Meta, ApiError> {
-        if !leftovers::any_former(&meta.entries) {
+        if !adoption::is_unsettled(&meta.entries) {
             return Ok(meta);
         }
         for _ in 0..TRIES {
@@ -54,7 +78,16 @@ impl Target {
             }
             let nothing = Before::default();
             let before = if another { &nothing } else { before };
-            match objects::put_back(&self.client, &resource, id, &adoption::unmark(&live, before)).await {
+            if adoption::counts_annotations(&id.group, &id.kind) {
+                let patch = adoption::unannotate(&live, before);
+                match objects::merge_records(&self.client, &resource, id, STATUS, &patch).await {
+                    Err(error) if error.kind == ErrorKind::Conflict => continue,
+                    Err(error) => return Err(error),
+                    Ok(now) => live = now,
+                }
+            }
+            let patch = adoption::unmark(&live, before);
+            match objects::merge_records(&self.client, &resource, id, None, &patch).await {
                 Err(error) if error.kind == ErrorKind::Conflict => continue,
                 Err(error) => return Err(error),
                 Ok(now) => live = now,

@@ -141,7 +141,16 @@ impl Target {
                 let value = self.body(&object, &app);
                 let body = Bytes::from(value.to_string());
                 let options = ApplyOptions { force: take, dry_run: false };
-                let first = objects::apply(&self.client, &resource, &object.id, body.clone(), options).await;
+                let annotated = match adopt {
+                    true => self.annotate(&resource, &object.id, &value).await,
+                    false => Ok(()),
+                };
+                let first = match annotated {
+                    Ok(()) => {
+                        objects::apply(&self.client, &resource, &object.id, body.clone(), options).await
+                    }
+                    Err(error) => Err(error),
+                };
                 let result = match first {
                     Err(error) if error.kind == ErrorKind::Conflict && !take && !error.causes.is_empty() => {
                         conflicts = error.causes.clone();

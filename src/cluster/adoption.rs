@@ -9,6 +9,9 @@
 //! label `app.kubernetes.io/managed-by: Helm`) what Git does not have is removed with the adoption: a stale last-applied
 //! annotation lets a later `kubectl apply` delete fields, and helm refuses to import objects by the others. They are metadata of
 //! the object, never of its pods. What is removed is recorded, and put back when an adoption is undone.
+//!
+//! A Deployment's annotations are written through its status: on the object itself the server counts its generation up with them
+//! (`pkg/registry/apps/deployment/strategy.go`, `PrepareForUpdate`), which looks like a rollout to whoever watches it.
 
 use std::collections::BTreeMap;
 
@@ -20,8 +23,8 @@ use super::leftovers::{any_former, is_former};
 use super::objects::HANDOFF;
 use super::{ANNOTATION_OWNER, LABEL_APP, LABEL_CLOUD, MANAGER};
 
-/// The manager of the write that puts records of earlier tools back; it owns nothing afterwards.
-pub const RETURNER: &str = "retune-return";
+/// The manager of the writes that take the records of earlier tools off and put them back; it owns nothing afterwards.
+pub const RECORDER: &str = "retune-records";
 /// The label that helm writes about itself, with its value.
 const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "Helm");
 /// The annotations that helm and kubectl write about themselves.
@@ -213,13 +216,17 @@ fn records(live: &Value, body: &Value) -> Vec<(&'static str, &'static str)> {
 pub fn take(live: &Value, body: &Value) -> Option<Value> {
     let entries = entries_of(live);
     let own = parsed(own_entry(&entries));
-    if is_empty(&own) || !any_former(&entries) {
+    if is_empty(&own) || !is_unsettled(&entries) {
         return None;
     }
     let records = records(live, body);
     let mut left = Vec::new();
     let mut changed = !records.is_empty();
     for mut raw in raw_entries(live) {
+        if raw["manager"] == RECORDER {
+            changed = true;
+            continue;
+        }
         if !read(&raw).is_some_and(|e| is_former(&e)) {
             left.push(raw);
             continue;
@@ -247,6 +254,37 @@ pub fn take(live: &Value, body: &Value) -> Option<Value> {
     Some(Value::Array(patch))
 }
 
+/// Whether the server counts the generation of a kind up with its annotations, unless they come through its status.
+#[must_use]
+pub fn counts_annotations(group: &str, kind: &str) -> bool {
+    (group, kind) == ("apps", "Deployment")
+}
+
+/// The merge patch that brings an object's annotations to where adoption wants them: retune's on, those of the tools of earlier
+/// days off; `None` when they are there. `body` is what will be applied.
+#[must_use]
+pub fn annotate(live: &Value, body: &Value) -> Option<Value> {
+    let mut wanted = Map::new();
+    let owner = &body["metadata"]["annotations"][ANNOTATION_OWNER];
+    if live["metadata"]["annotations"][ANNOTATION_OWNER] != *owner {
+        wanted.insert(ANNOTATION_OWNER.to_owned(), owner.clone());
+    }
+    let gone = records(live, body).into_iter().filter(|(part, _)| *part == "annotations");
+    wanted.extend(gone.map(|(_, name)| (name.to_owned(), Value::Null)));
+    (!wanted.is_empty()).then(|| annotations(live, &wanted))
+}
+
+/// A merge patch of annotations alone, for the object that was looked at.
+fn annotations(live: &Value, wanted: &Map<String, Value>) -> Value {
+    json!({"metadata": {"resourceVersion": live.pointer("/metadata/resourceVersion"), "annotations": wanted}})
+}
+
+/// Whether ownership is still to be moved: a tool of earlier days, or the writes of an adoption, own a field.
+#[must_use]
+pub fn is_unsettled(entries: &[Entry]) -> bool {
+    any_former(entries) || entries.iter().any(|e| e.manager == RECORDER)
+}
+
 fn same_version(live: &Value) -> Value {
     json!({"op": "test", "path": "/metadata/resourceVersion", "value": live.pointer("/metadata/resourceVersion")})
 }
@@ -263,19 +301,28 @@ pub fn is_marked(live: &Value) -> bool {
 }
 
 fn is_ours(entry: &Entry) -> bool {
-    entry.subresource.is_empty() && [MANAGER, HANDOFF, RETURNER].contains(&entry.manager.as_str())
+    entry.manager == RECORDER
+        || entry.subresource.is_empty() && [MANAGER, HANDOFF].contains(&entry.manager.as_str())
 }
 
 /// The merge patch that takes retune's marks off and puts the records of the old tools back.
 #[must_use]
 pub fn unmark(live: &Value, before: &Before) -> Value {
-    let (mut labels, mut annotations) = (before.labels.clone(), before.annotations.clone());
+    let mut patch = unannotate(live, before);
+    let mut labels = before.labels.clone();
     for name in [LABEL_CLOUD, LABEL_APP] {
         labels.insert(name.to_owned(), Value::Null);
     }
-    annotations.insert(ANNOTATION_OWNER.to_owned(), Value::Null);
-    json!({"metadata": {"resourceVersion": live.pointer("/metadata/resourceVersion"), "labels": labels,
-        "annotations": annotations}})
+    patch["metadata"]["labels"] = Value::Object(labels);
+    patch
+}
+
+/// Of [`unmark`] what concerns annotations.
+#[must_use]
+pub fn unannotate(live: &Value, before: &Before) -> Value {
+    let mut wanted = before.annotations.clone();
+    wanted.insert(ANNOTATION_OWNER.to_owned(), Value::Null);
+    annotations(live, &wanted)
 }
 
 /// The JSON patch that gives what retune owns back to the managers it was taken from: each has what it had, and helm, or else the

@@ -467,6 +467,21 @@ pub struct AppStatus {
     /// The apps it waits for.
     #[serde(default, rename = "waitsFor", skip_serializing_if = "Vec::is_empty")]
     pub waits_for: Vec<String>,
+    /// Its objects that are not ready, as the syncer judges them (at most [`UNREADY`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<UnreadyStatus>,
+}
+
+/// How many objects that an app waits for its status names.
+pub const UNREADY: usize = 5;
+
+/// One object that its app waits for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnreadyStatus {
+    /// The object.
+    pub object: String,
+    /// What it waits for or what is wrong.
+    pub message: String,
 }
 
 /// A live input.
@@ -738,12 +753,13 @@ fn cloudsync_definition() -> Value {
         "drift": {"type": "string", "enum": ["correct", "report", "off"]},
         "forceConflicts": {"type": "boolean"}, "auditInterval": text()}});
     let note = json!({"type": "object", "properties": {"app": text(), "object": text(), "message": text()}});
+    let unready = json!({"type": "object", "properties": {"object": text(), "message": text()}});
     let mut status = json!({"type": "object", "properties": {
         "observedGeneration": count(), "cluster": text(), "cloudId": text(), "seenRevision": text(), "revision": text(),
         "syncedRevision": text(), "readyRevision": text(), "apps": count(), "readyApps": count(), "objects": count(),
         "ready": text(), "corrections": count(), "handledRequest": text(), "usedApprovals": list(&text()),
         "notReady": list(&json!({"type": "object", "properties": {"name": text(), "state": text(), "message": text(),
-            "waitsFor": list(&text())}})),
+            "waitsFor": list(&text()), "objects": list(&unready)}})),
         "pinned": list(&json!({"type": "object", "properties": {"app": text(), "revision": text(), "reason": text()}})),
         "holds": list(&json!({"type": "object", "properties": {"target": text(), "from": text(), "state": text(), "until": text(),
             "reason": text(), "acts": text(), "pending": list(&text())}})),

@@ -115,20 +115,25 @@ pub async fn remove_fields(
     Meta::read(&what(), &answer)
 }
 
-/// A JSON merge patch that puts back what other tools wrote; the answer is the whole object.
+/// A JSON merge patch of what tools write about themselves, on the object or through a subresource; the answer is the whole object.
 ///
 /// # Errors
 /// [`super::ErrorKind::Conflict`] when the object changed since its resourceVersion was read.
-pub async fn put_back(
+pub async fn merge_records(
     client: &Client,
     resource: &Resource,
     id: &ObjectId,
+    subresource: Option<&str>,
     patch: &Value,
 ) -> Result<Value, ApiError> {
     let mut path = resource.object(id.namespace.as_deref().unwrap_or(""), &id.name);
+    if let Some(subresource) = subresource {
+        path.push('/');
+        path.push_str(subresource);
+    }
     path.push_str("?fieldManager=");
-    path.push_str(super::adoption::RETURNER);
-    let what = || format!("give back {id}");
+    path.push_str(super::adoption::RECORDER);
+    let what = || format!("write the marks of {id}");
     let call = Call::patch(&path, super::client::MERGE_PATCH, patch.to_string());
     let answer = client.request(Purpose::Apply, &what, call).await?;
     serde_json::from_slice(&answer).map_err(|e| ApiError::unreadable(what(), e.to_string()))

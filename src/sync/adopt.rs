@@ -44,6 +44,8 @@ pub(super) struct Adoption {
     /// Apps whose adoption is being undone.
     undoing: BTreeMap<Arc<str>, Hold>,
     returning: BTreeSet<Arc<str>>,
+    /// Adopted apps whose Helm releases are being deleted.
+    releasing: BTreeSet<Arc<str>>,
     /// Apps of the plan that are not retune's yet, and why they wait.
     pub(super) unadopted: BTreeMap<Arc<str>, AdoptionStatus>,
     /// What came of requests, newest last.
@@ -72,6 +74,8 @@ pub(super) enum AdoptionNews {
     Prepared(Arc<str>, Result<Box<Takeover>, ApiError>),
     /// It was given back: how many objects; or why it was not.
     Returned(Arc<str>, Result<Result<usize, String>, ApiError>),
+    /// Its Helm releases were deleted, as asked; what there is to tell of it.
+    Released(Arc<str>, String, Result<(), ApiError>),
     /// The request was taken out of the `CloudSync`.
     Cleared(Result<(), ApiError>),
 }
@@ -85,7 +89,11 @@ impl Adoption {
 
     /// Whether something is under way whose end changes the plan.
     pub(super) fn is_busy(&self) -> bool {
-        self.asking || !self.preparing.is_empty() || !self.undoing.is_empty() || self.clearing > 0
+        self.asking
+            || !self.preparing.is_empty()
+            || !self.undoing.is_empty()
+            || !self.releasing.is_empty()
+            || self.clearing > 0
     }
 
     /// Whether an adoption is being undone.
@@ -279,6 +287,19 @@ impl Engine {
                 tracing::warn!(%app, %error, "could not be given back yet; tried again");
                 self.after(AGAIN, super::engine::Timer::Adopt(app));
             }
+            AdoptionNews::Released(app, message, result) => {
+                self.adoption.releasing.remove(&app);
+                let outcome = match result {
+                    Ok(()) => "Helm's record of them is deleted".to_owned(),
+                    Err(error) => {
+                        tracing::warn!(%app, %error, "Helm's release Secrets could not be deleted");
+                        format!(
+                            "Helm's record of them could not be deleted ({error}): delete the Secrets with the label owner=helm by hand"
+                        )
+                    }
+                };
+                self.tell_adopted(&app, format!("{message}; {outcome}"));
+            }
             AdoptionNews::Cleared(result) => {
                 self.adoption.clearing = self.adoption.clearing.saturating_sub(1);
                 if let Err(error) = result {
@@ -367,34 +388,46 @@ impl Engine {
 
     /// Everything of an app is applied: if that was its adoption, it is told, and Helm's record goes if that was asked for.
     pub(super) fn adopted_app(&mut self, app: &Arc<str>) {
+        if self.adoption.releasing.contains(app) {
+            return;
+        }
         let request = self.cloudsync.spec.adopt.get(&**app).filter(|r| !r.undo).cloned();
         let prepared = self.adoption.prepared.remove(app);
         if request.is_none() && prepared.is_none() {
             return;
         }
-        let mut message = "adopted".to_owned();
-        if let Some(prepared) = prepared {
-            message = format!("{} objects adopted", prepared.objects);
-            for found in &prepared.releases {
-                message.push_str(&format!("; Helm's release {} ", found.release));
-                message.push_str(match request.as_ref().is_some_and(|r| r.remove_releases) {
-                    true if prepared.outside > 0 => "stays: it has objects that Git does not have",
-                    true => "is deleted",
-                    false => "stays: `helm uninstall` would still delete its objects",
-                });
-            }
-            let told: Vec<String> = prepared.notes.into_iter().filter(|n| !n.ends_with("says so")).collect();
-            if !told.is_empty() {
-                message.push_str(&format!("; hooks: {}", told.join(", ")));
-            }
-            if request.as_ref().is_some_and(|r| r.remove_releases) && prepared.outside == 0 {
-                let target = self.target.clone();
-                self.jobs.spawn(async move {
-                    let result = takeover::remove_releases(&target, &prepared.releases).await;
-                    Message::Event(result.map(|_| ()))
-                });
+        let Some(prepared) = prepared else {
+            self.tell_adopted(app, "adopted".to_owned());
+            return;
+        };
+        let remove = request.is_some_and(|r| r.remove_releases) && !prepared.releases.is_empty();
+        let mut message = format!("{} objects adopted", prepared.objects);
+        for found in &prepared.releases {
+            message.push_str(&format!("; Helm's release {}", found.release));
+            if remove && prepared.outside > 0 {
+                message.push_str(" stays: it has objects that Git does not have");
+            } else if !remove {
+                message.push_str(" stays: `helm uninstall` would still delete its objects");
             }
         }
+        let told: Vec<String> = prepared.notes.into_iter().filter(|n| !n.ends_with("says so")).collect();
+        if !told.is_empty() {
+            message.push_str(&format!("; hooks: {}", told.join(", ")));
+        }
+        if !remove || prepared.outside > 0 {
+            self.tell_adopted(app, message);
+            return;
+        }
+        // Told when it is done; killed before that, the request still stands.
+        self.adoption.releasing.insert(Arc::clone(app));
+        let (target, app) = (self.target.clone(), Arc::clone(app));
+        self.jobs.spawn(async move {
+            let result = takeover::remove_releases(&target, &prepared.releases).await;
+            Message::Adoption(AdoptionNews::Released(app, message, result))
+        });
+    }
+
+    fn tell_adopted(&mut self, app: &Arc<str>, message: String) {
         tracing::info!(%app, %message, "adopted");
         self.adoption_over(app, "adopted", message);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::engine::Engine;
 use crate::apply::run::{Readiness, State};
 use crate::cloud::{AppState, ObjectId};
-use crate::cluster::crd::AppStatus;
+use crate::cluster::crd::{AppStatus, UNREADY, UnreadyStatus};
 use crate::health::Health;
 
 /// How long the reason of a dependency may be inside another app's message.
@@ -21,9 +21,34 @@ impl Engine {
         for app in &desired.cloud.apps {
             let Some((state, message, waits_for)) = self.app_state(&app.name, &at, &out) else { continue };
             at.insert(&app.name, out.len());
-            out.push(AppStatus { name: app.name.to_string(), state: state.into(), message, waits_for });
+            let objects = match state {
+                "waiting" | "pending" => Vec::new(),
+                _ => self.unready_objects(&app.name),
+            };
+            out.push(AppStatus {
+                name: app.name.to_string(),
+                state: state.into(),
+                message,
+                waits_for,
+                objects,
+            });
         }
         out
+    }
+
+    /// The first objects of an app that are not ready.
+    fn unready_objects(&self, app: &str) -> Vec<UnreadyStatus> {
+        let mut ids: Vec<&ObjectId> = self.unready.get(app).into_iter().flatten().collect();
+        ids.sort();
+        ids.truncate(UNREADY);
+        ids.into_iter()
+            .map(|id| UnreadyStatus { object: id.to_string(), message: self.unready_message(id) })
+            .collect()
+    }
+
+    fn unready_message(&self, id: &ObjectId) -> String {
+        let known = self.index.objects.get(id);
+        known.and_then(|k| k.message.as_deref()).unwrap_or("is not applied yet").to_owned()
     }
 
     fn app_state(
@@ -55,11 +80,9 @@ impl Engine {
         let mut objects: Vec<&ObjectId> = waiting.into_iter().flatten().collect();
         objects.sort();
         let detail = objects.first().map(|id| {
-            let known = self.index.objects.get(*id);
-            let why = known.and_then(|k| k.message.as_deref()).unwrap_or("is not applied yet");
             let more =
                 if objects.len() > 1 { format!(" and {} more", objects.len() - 1) } else { String::new() };
-            format!("{id} {why}{more}")
+            format!("{id} {}{more}", self.unready_message(id))
         });
         let detail = detail.unwrap_or_default();
         let failed = |id: &&ObjectId| self.index.objects.get(*id).is_some_and(|k| k.health == Health::Failed);
@@ -143,6 +166,7 @@ mod tests {
             state: state.into(),
             message: message.into(),
             waits_for: Vec::new(),
+            objects: Vec::new(),
         };
         let before =
             [status("db", "failed", "no room"), status("api", "waiting", "waits for db (failed: no room)")];

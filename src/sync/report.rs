@@ -305,7 +305,7 @@ impl Engine {
             name: a.app.clone(),
             state: "unadopted".to_owned(),
             message: a.message.clone(),
-            waits_for: Vec::new(),
+            ..AppStatus::default()
         }));
         let failed: Vec<String> = not_ready
             .iter()

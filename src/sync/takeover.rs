@@ -313,13 +313,11 @@ fn object_of(target: &Target, value: Value, namespace: &str) -> Option<Object> {
 ///
 /// # Errors
 /// As the server's answers.
-pub(super) async fn remove_releases(target: &Target, releases: &[Found]) -> Result<usize, ApiError> {
-    let mut removed = 0;
+pub(super) async fn remove_releases(target: &Target, releases: &[Found]) -> Result<(), ApiError> {
     for found in releases {
         for secret in &found.secrets {
             adopted::delete_secret(&target.client, &found.release.namespace, secret).await?;
-            removed += 1;
         }
     }
-    Ok(removed)
+    Ok(())
 }

@@ -40,6 +40,8 @@ fn a_users_rule_decides_when_an_app_is_ready_and_a_changed_rule_judges_anew() {
     told("progressing", "nobody has marked it");
     assert!(cloud.get("cm", "other").is_some(), "another app's ConfigMaps are not judged by it");
     assert!(cloud.get("cm", "web").is_none(), "its dependant waits");
+    let (_, why, _) = cloud.retune("why", &["db"]);
+    assert!(why.contains("ConfigMap") && why.matches("nobody has marked it").count() > 1, "{why}");
     annotate("broken");
     told("failed", "it is broken");
     annotate("done");

@@ -28,7 +28,7 @@ use crate::cloud::ObjectId;
 use crate::cloud::object::split_api_version;
 use crate::cluster::LABEL_APP;
 use crate::cluster::client::Client;
-use crate::cluster::crd::{CloudSyncStatus, Inventory};
+use crate::cluster::crd::{CloudSyncStatus, Inventory, UNREADY, UnreadyStatus};
 use crate::cluster::discovery::{Discovery, Resource};
 use crate::cluster::error::{ApiError, ErrorKind};
 use crate::cluster::objects::{self, selector};
@@ -184,7 +184,8 @@ impl Explainer<'_> {
         })
     }
 
-    /// The objects (and hooks) of an app that are not ready.
+    /// The objects (and hooks) of an app that are not ready: of objects the syncer's own word, which knows users' rules and the
+    /// nodes that do not count; where it has told only the first of many, the rest by the shipped rules.
     async fn objects_of(&mut self, app: &str, depth: usize) -> Vec<Reason> {
         let ids: HashSet<ObjectId> = self
             .inventory
@@ -205,8 +206,28 @@ impl Explainer<'_> {
             let namespace = id.namespace.as_deref().unwrap_or_default();
             self.secrets.insert((namespace.to_owned(), id.name.to_string()));
         }
-        let labels = format!("{LABEL_CLOUD}={},{LABEL_APP}={app}", self.cloud);
+        let told: Vec<UnreadyStatus> = self
+            .status
+            .not_ready
+            .iter()
+            .find(|a| a.name == app)
+            .map(|a| a.objects.clone())
+            .unwrap_or_default();
         let mut out = Vec::new();
+        for unready in &told {
+            let Some(id) = ids.iter().find(|id| id.to_string() == unready.object) else {
+                out.push(Reason::new(&unready.object, &unready.message));
+                continue;
+            };
+            out.push(match self.get(id).await {
+                Ok(Some((_, object))) => self.object(id, object, Some(&unready.message), depth).await,
+                Ok(None) => Reason::new(&unready.object, &unready.message),
+                Err(error) => {
+                    Reason::new(&unready.object, format!("{} (may not be read: {error})", unready.message))
+                }
+            });
+        }
+        let labels = format!("{LABEL_CLOUD}={},{LABEL_APP}={app}", self.cloud);
         for (group, kind) in kinds {
             let Some(resource) = self.discovery.preferred(&group, &kind).cloned() else { continue };
             let list = match self.list(&resource, "", &labels).await {
@@ -223,22 +244,32 @@ impl Explainer<'_> {
                     // A controller copied the labels.
                     continue;
                 }
+                if !hook && (told.len() < UNREADY || told.iter().any(|u| u.object == id.to_string())) {
+                    continue;
+                }
                 if health::judge(&object).health != Health::Ready {
-                    out.push(self.object(&id, object, depth).await);
+                    out.push(self.object(&id, object, None, depth).await);
                 }
             }
         }
         out
     }
 
-    fn object<'b>(&'b mut self, id: &'b ObjectId, object: Value, depth: usize) -> Told<'b> {
+    /// Explains one object; `told`: what the syncer says of it.
+    fn object<'b>(
+        &'b mut self,
+        id: &'b ObjectId,
+        object: Value,
+        told: Option<&'b str>,
+        depth: usize,
+    ) -> Told<'b> {
         Box::pin(async move {
             let what = id.to_string();
             if let Some(stop) = self.stop(&what, depth) {
                 return stop;
             }
-            let verdict = health::judge(&object);
-            let mut reason = Reason::new(what, verdict.message);
+            let why = told.map_or_else(|| health::judge(&object).message, str::to_owned);
+            let mut reason = Reason::new(what, why);
             if reason.why.is_empty() {
                 reason.why = "is not ready".into();
             }
@@ -285,7 +316,7 @@ impl Explainer<'_> {
                 let owners = object["metadata"]["ownerReferences"].as_array().into_iter().flatten();
                 if owners.clone().any(|o| o["uid"] == uid) && health::judge(&object).health != Health::Ready {
                     let id = id_of(&resource, &object);
-                    out.push(self.object(&id, object, depth).await);
+                    out.push(self.object(&id, object, None, depth).await);
                 }
             }
         }
@@ -414,7 +445,7 @@ impl Explainer<'_> {
                 let mut out = Vec::new();
                 for object in list.into_iter().filter(|o| health::judge(o).health != Health::Ready) {
                     let id = id_of(&resource, &object);
-                    out.push(self.object(&id, object, depth).await);
+                    out.push(self.object(&id, object, None, depth).await);
                 }
                 out
             }
@@ -441,7 +472,7 @@ impl Explainer<'_> {
     async fn named(&mut self, id: &ObjectId, depth: usize) -> Option<Reason> {
         match self.get(id).await {
             Ok(Some((_, object))) if health::judge(&object).health == Health::Ready => None,
-            Ok(Some((_, object))) => Some(self.object(id, object, depth).await),
+            Ok(Some((_, object))) => Some(self.object(id, object, None, depth).await),
             Ok(None) => Some(Reason::new(id.to_string(), "is not there, and is waited for")),
             Err(error) => Some(Reason::new(id.to_string(), format!("may not be read: {error}"))),
         }
