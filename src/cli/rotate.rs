@@ -23,7 +23,7 @@ Exit code 0: planned, and with --wait carried out.
 
 Examples:
   retune rotate openstack/keystone-db-password
-  retune rotate openstack/nova-ssh --key id_ed25519
+  retune rotate openstack/nova-ssh-keypair --key id_ed25519
   retune rotate openstack/keystone-db-password --wait 10m")]
 pub(super) struct Args {
     /// The Secret: NAMESPACE/NAME, or NAME if only one app declares it.

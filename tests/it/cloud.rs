@@ -7,8 +7,11 @@
 
 mod charts;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use base64::Engine as _;
 
 use retune::cloud::{
     Cache, Composed, Layers, Object, Offline, Options, Problem, RenderedCloud, Scopes, load, render, schema,
@@ -421,6 +424,59 @@ fn check_reports_what_is_wrong_with_each_repository() {
             expect(&dir.with_extension("txt"), &out);
         }
     }
+}
+
+#[test]
+fn a_password_of_repo_layout_gets_into_the_charts_secrets_and_a_placeholder_is_a_finding() {
+    let dir = offline(&optional_apps().iter().map(String::as_str).collect::<Vec<_>>());
+    let args = [
+        "render",
+        "--placeholders",
+        "--app",
+        "nova",
+        "-o",
+        "json",
+        "--input",
+        "nova/db-password=drawn1",
+        ".",
+    ];
+    let (code, out, err) = retune(&args, dir.path());
+    assert_eq!(code, 0, "{err}");
+    let rendered: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let texts: BTreeMap<String, String> = rendered["apps"][0]["objects"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|o| &o["manifest"])
+        .filter(|o| o["kind"] == "Secret")
+        .flat_map(|o| o["data"].as_object().unwrap().iter().map(move |(k, v)| (o, k, v)))
+        .map(|(o, key, value)| {
+            let bytes = base64::engine::general_purpose::STANDARD.decode(value.as_str().unwrap()).unwrap();
+            (format!("{}/{key}", o["metadata"]["name"].as_str().unwrap()), String::from_utf8(bytes).unwrap())
+        })
+        .collect();
+    for place in ["nova-etc/nova.conf", "nova-db-user/DB_CONNECTION", "nova-db-cell0-user/DB_CONNECTION"] {
+        assert!(
+            texts[place].contains("://nova:drawn1@mariadb-cluster-primary."),
+            "{place}: {}",
+            texts[place]
+        );
+    }
+    assert_eq!(texts["nova-keystone-cinder/OS_PASSWORD"], "input-cinder-password");
+    assert!(texts["nova-etc/nova.conf"].contains("metadata_proxy_shared_secret = input-metadata-secret"));
+
+    // Every app is without placeholders; one that forgets an input is told.
+    let (code, out, err) = retune(&["check", "."], dir.path());
+    assert_eq!(code, 0, "{out}{err}");
+    let app = dir.path().join("apps/zaqar.yaml");
+    let text = std::fs::read_to_string(&app).unwrap();
+    let path = "endpoints.identity.auth.zaqar.password";
+    assert!(text.contains(path));
+    std::fs::write(&app, text.replace(path, "endpoints.identity.auth.forgotten.password")).unwrap();
+    let (code, out, err) = retune(&["check", "."], dir.path());
+    assert_eq!(code, 1, "{out}{err}");
+    let told = "app zaqar: Secret openstack/zaqar-keystone-user: \"password\" must not be here (rule no login has a chart's placeholder";
+    assert!(out.contains(told), "{out}");
 }
 
 #[test]

@@ -42,7 +42,8 @@ struct Text {
     paths: Vec<Path>,
     find: Regex,
     shown: Vec<String>,
-    one_of: Vec<Regex>,
+    one_of: Option<Vec<Regex>>,
+    none_of: Vec<Regex>,
 }
 
 #[derive(Debug)]
@@ -91,9 +92,14 @@ impl Compiled {
             if find.capture_names().flatten().all(|n| n != "value") {
                 return Err(format!("text.find has no group named value: {}", t.find));
             }
-            let one_of = t.one_of.iter().map(|g| glob(g)).collect::<Result<_, _>>()?;
+            if t.one_of.is_none() && t.none_of.is_empty() {
+                return Err("text says neither oneOf nor noneOf".to_owned());
+            }
+            let globs = |texts: &[String]| texts.iter().map(|g| glob(g)).collect::<Result<Vec<_>, _>>();
+            let one_of = t.one_of.as_deref().map(globs).transpose()?;
+            let none_of = globs(&t.none_of)?;
             let paths = paths(if t.paths.is_empty() { &default } else { &t.paths })?;
-            Ok(Text { paths, find, shown: t.one_of, one_of })
+            Ok(Text { paths, find, shown: t.one_of.unwrap_or_default(), one_of, none_of })
         });
         let refers_to = rule.refers_to.map(|r| {
             let made_by = r.made_by.into_iter().map(|m| {
@@ -207,8 +213,11 @@ fn texts(rule: &Text, object: &Object, body: &Value, findings: &mut Vec<String>)
         let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
         for found in rule.find.captures_iter(decoded.as_deref().unwrap_or(text)) {
             let Some(value) = found.name("value").map(|m| m.as_str()) else { continue };
-            if !rule.one_of.iter().any(|g| g.is_match(value)) {
+            if rule.one_of.as_ref().is_some_and(|allowed| !allowed.iter().any(|g| g.is_match(value))) {
                 findings.push(format!("{value:?} is not {}", rule.shown.join(" or ")));
+            }
+            if rule.none_of.iter().any(|g| g.is_match(value)) {
+                findings.push(format!("{value:?} must not be here"));
             }
         }
     }

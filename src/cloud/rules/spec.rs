@@ -86,8 +86,12 @@ pub struct TextRule {
     pub paths: Vec<String>,
     /// A regular expression with a group named `value`.
     pub find: String,
-    /// What the group may be, everywhere the expression is found; `*` is any text.
-    pub one_of: Vec<String>,
+    /// What the group may be, everywhere the expression is found; `*` is any text. If left out: anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub one_of: Option<Vec<String>>,
+    /// What the group must not be; `*` is any text. It is shown in findings, so say whole placeholders here, no parts of secrets.
+    #[serde(default)]
+    pub none_of: Vec<String>,
 }
 
 /// Names in fields of objects that must exist.
