@@ -63,10 +63,15 @@ pub(super) fn run(
         if let Value::Map(map) = template {
             file.dot.set_passing("Template", objects::values(map));
         }
-        funcs::next_file(&exec);
-        let mut out = Vec::new();
-        exec.run(name, objects::values(Rc::clone(&file.dot)), &mut out)
-            .map_err(|e| Error::Template(exec_error(&e)))?;
+        let dot = objects::values(Rc::clone(&file.dot));
+        let out = match funcs::next_file(&exec, name, &dot) {
+            Some(known) => known.bytes().unwrap_or_default().to_vec(),
+            None => {
+                let mut out = Vec::with_capacity(8192);
+                exec.run(name, dot, &mut out).map_err(|e| Error::Template(exec_error(&e)))?;
+                out
+            }
+        };
         let text = String::from_utf8(without_no_value(out))
             .unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
         rendered.insert(name.clone(), text);

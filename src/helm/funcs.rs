@@ -3,15 +3,17 @@
 //! Upstream: `pkg/engine/engine.go`. Texts to see by eye: `required` and `fail` mark their message so that the error of
 //! the whole render can be cut down to it.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use memchr::memmem;
 
+use crate::template::hash::QuickMap;
+use crate::template::watch;
 use crate::template::{Exec, FuncError, Registry, Signature, Type, Value, sprig, strconv};
 
-use super::memo::{Begun, MAX_DEPTH, Memo};
+use super::memo::{Begun, Memo, Place};
 
 /// Where a message of `required` and `fail` starts in an error's text.
 pub(super) const WARN_START: &str = "HELM_ERR_START";
@@ -31,11 +33,16 @@ const NO_VALUE: &[u8] = b"<no value>";
 #[derive(Default)]
 pub(super) struct State {
     /// How often each template is on the stack through `include`.
-    includes: RefCell<HashMap<Rc<str>, u32>>,
+    includes: RefCell<QuickMap<Rc<str>, u32>>,
     /// Results that may be used again.
     memo: RefCell<Memo>,
-    /// The number of the file that is rendered.
-    file: Cell<u64>,
+    /// The file that is rendered.
+    place: Cell<Place>,
+    /// Its folder; empty if the file's name stands in it, too.
+    folder: RefCell<String>,
+    /// How many includes are on the stack, and how many there were at most since the one that looks began.
+    depth: Cell<u32>,
+    deepest: Cell<u32>,
 }
 
 thread_local! {
@@ -68,12 +75,24 @@ pub(super) fn to_yaml(_exec: &mut Exec, value: &Value) -> Result<Value, FuncErro
     Ok(Value::from(sprig::to_yaml(value).unwrap_or_default()))
 }
 
-/// Tells the functions that the next file is rendered.
-pub(super) fn next_file(exec: &Exec) {
+fn state(host: &Rc<dyn Any>) -> Option<&State> {
+    host.downcast_ref::<sprig::Host>().and_then(|h| h.ext.downcast_ref::<State>())
+}
+
+/// Tells the functions that the next file is rendered, and gives its result if an `include` has made it on the same dot
+/// before.
+pub(super) fn next_file(exec: &Exec, path: &str, dot: &Value) -> Option<Value> {
     let host = exec.shared_host();
-    if let Some(state) = host.downcast_ref::<sprig::Host>().and_then(|h| h.ext.downcast_ref::<State>()) {
-        state.file.set(state.file.get() + 1);
-    }
+    let state = state(&host)?;
+    let (folder, base) = path.rsplit_once('/').unwrap_or(("", path));
+    let folder = if folder.contains(base) { "" } else { folder };
+    let Place { file, folder: number } = state.place.get();
+    let mut known = state.folder.borrow_mut();
+    let same = !folder.is_empty() && *known == folder;
+    folder.clone_into(&mut known);
+    let place = Place { file: file + 1, folder: number + u64::from(!same) };
+    state.place.set(place);
+    state.memo.borrow_mut().get(path, dot, place, MAX_INCLUDES).map(|(text, _)| text)
 }
 
 fn include(exec: &mut Exec, args: &[Value]) -> Result<Value, FuncError> {
@@ -82,10 +101,14 @@ fn include(exec: &mut Exec, args: &[Value]) -> Result<Value, FuncError> {
         _ => return Err(FuncError::new("the name of a template is not UTF-8")),
     };
     let host = exec.shared_host();
-    let state = host.downcast_ref::<sprig::Host>().and_then(|h| h.ext.downcast_ref::<State>());
-    let state = state.ok_or("include is called outside of a chart's render")?;
-    let reusable = !exec.set().is_layered() && exec.chain().len() < MAX_DEPTH;
-    if reusable && let Some(known) = state.memo.borrow_mut().get(&name, &args[1], state.file.get()) {
+    let state = state(&host).ok_or("include is called outside of a chart's render")?;
+    // What `tpl` defines is not there for others; the text itself goes by the name of the set.
+    let reusable = !exec.set().has_more_than(ROOT_NAME) && *name != *ROOT_NAME;
+    let (depth, place) = (state.depth.get(), state.place.get());
+    // A remembered result counts as all the includes that were on the stack when it was made.
+    let room = MAX_INCLUDES.saturating_sub(depth);
+    if reusable && let Some((known, height)) = state.memo.borrow_mut().get(&name, &args[1], place, room) {
+        state.deepest.set(state.deepest.get().max(depth + height));
         return Ok(known);
     }
     {
@@ -98,8 +121,13 @@ fn include(exec: &mut Exec, args: &[Value]) -> Result<Value, FuncError> {
         }
         *count += 1;
     }
+    state.depth.set(depth + 1);
+    let outer = state.deepest.replace(depth + 1);
     let begun = Begun::now();
-    let mut out = Vec::new();
+    if !reusable {
+        watch::host_used();
+    }
+    let mut out = Vec::with_capacity(512);
     let done = match exec.set().get(&name) {
         Some(template) => exec.run_template(&template, args[1].clone(), &mut out).map_err(FuncError::from),
         None => Err(FuncError::new(format!(
@@ -111,9 +139,12 @@ fn include(exec: &mut Exec, args: &[Value]) -> Result<Value, FuncError> {
     if let Some(count) = state.includes.borrow_mut().get_mut(&name) {
         *count -= 1;
     }
+    state.depth.set(depth);
+    let deepest = state.deepest.get();
+    state.deepest.set(outer.max(deepest));
     let result = done.map(|()| Value::from(out));
     let kept = result.as_ref().ok().filter(|_| reusable);
-    state.memo.borrow_mut().end(begun, &name, &args[1], kept, state.file.get());
+    state.memo.borrow_mut().end(begun, &name, &args[1], kept, place, deepest - depth);
     result
 }
 

@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use crate::yaml::{self, Limits};
+use crate::yaml::{self, Limits, Node};
 
 use super::decode::Decode;
 use super::error::Error;
@@ -141,17 +141,26 @@ struct Head {
 
 fn head(text: &str) -> Result<Head, String> {
     let wanted = |key: &str| ["apiVersion", "kind", "metadata"].iter().any(|w| w.eq_ignore_ascii_case(key));
-    let node = yaml::read_v2_json_fields(text, &Limits::default(), wanted)
+    let limits = Limits::default();
+    if let Some(node) = yaml::skim_v2_json_fields(text, &limits, wanted)
+        && let Ok(head) = decode(&node)
+    {
+        return Ok(head);
+    }
+    let node = yaml::read_v2_json_fields(text, &limits, wanted)
         .map_err(|e| format!("error converting YAML to JSON: {e}"))?;
-    let json = |e: String| format!("error unmarshaling JSON: while decoding JSON: {e}");
+    decode(&node).map_err(|e| format!("error unmarshaling JSON: while decoding JSON: {e}"))
+}
+
+fn decode(node: &Node) -> Result<Head, String> {
     let mut head = Head::default();
-    let d = Decode::new(&node, "SimpleHead").map_err(json)?;
-    d.text("apiVersion", &mut head.api_version).map_err(json)?;
-    d.text("kind", &mut head.kind).map_err(json)?;
+    let d = Decode::new(node, "SimpleHead")?;
+    d.text("apiVersion", &mut head.api_version)?;
+    d.text("kind", &mut head.kind)?;
     if let Some(metadata) = d.get("metadata") {
-        let d = Decode::new(metadata, "SimpleHead.metadata").map_err(json)?;
-        d.text("name", &mut head.name).map_err(json)?;
-        head.annotations = d.text_map("annotations").map_err(json)?.unwrap_or_default();
+        let d = Decode::new(metadata, "SimpleHead.metadata")?;
+        d.text("name", &mut head.name)?;
+        head.annotations = d.text_map("annotations")?.unwrap_or_default();
     }
     Ok(head)
 }

@@ -3,7 +3,8 @@
 //! Charts include the same template with the same argument many times over: each workload hashes the rendered text of the
 //! same configuration maps. A result is kept if nothing was done on the way that would show: no map changed that was there
 //! before, no random number drawn, no clock read; and it is given again as long as `template::watch` vouches that what it
-//! read is unchanged. Errors are not kept. `include_results_are_used_again_only_while_nothing_has_changed`.
+//! read is unchanged. What read the file's name is given again in that file, what showed no more of it than the folder in
+//! that folder. Errors are not kept. `include_results_are_used_again_only_while_nothing_has_changed`.
 
 use std::rc::Rc;
 
@@ -17,8 +18,6 @@ use super::objects::Values;
 const PER_TEMPLATE: usize = 12;
 /// How many bytes of results are kept before all are dropped.
 const MAX_BYTES: usize = 32 << 20;
-/// How many includes may be on the stack for results to be used: far from where recursion is an error.
-pub(super) const MAX_DEPTH: usize = 200;
 /// How large an argument list may be to be compared.
 const MAX_ITEMS: usize = 12;
 
@@ -36,8 +35,17 @@ struct Entry {
     /// Until when it is known that nothing has changed.
     checked: watch::Time,
     reads: Reads,
-    /// The file in which it was computed.
-    file: u64,
+    /// Where it was computed.
+    at: Place,
+    /// How many includes deep it went.
+    height: u32,
+}
+
+/// Which file is rendered, by number, and which run of files of one folder it belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Place {
+    pub(super) file: u64,
+    pub(super) folder: u64,
 }
 
 /// A computation that has begun.
@@ -54,9 +62,15 @@ impl Begun {
 }
 
 impl Memo {
-    /// The result of a template for an argument, if it is known and what it depends on has not changed. `file` numbers the
-    /// file that is rendered.
-    pub(super) fn get(&mut self, name: &str, argument: &Value, file: u64) -> Option<Value> {
+    /// The result of a template for an argument, and how many includes deep it went, if it is known and what it depends on
+    /// has not changed. `height` is how deep it may go.
+    pub(super) fn get(
+        &mut self,
+        name: &str,
+        argument: &Value,
+        at: Place,
+        height: u32,
+    ) -> Option<(Value, u32)> {
         let entries = self.by_name.get_mut(name)?;
         let now = watch::now();
         entries.retain_mut(|e| {
@@ -66,9 +80,9 @@ impl Memo {
         });
         let found = entries
             .iter()
-            .find(|e| (!e.reads.passing || e.file == file) && same(&e.argument, argument, true))?;
+            .find(|e| e.holds(at) && e.height <= height && same(&e.argument, argument, true))?;
         watch::again(&found.reads);
-        Some(found.result.clone())
+        Some((found.result.clone(), found.height))
     }
 
     /// Ends a computation, and keeps its result if there is one and it may be kept.
@@ -78,7 +92,8 @@ impl Memo {
         name: &Rc<str>,
         argument: &Value,
         result: Option<&Value>,
-        file: u64,
+        at: Place,
+        height: u32,
     ) {
         let Begun { start, around } = begun;
         let reads = watch::end(around);
@@ -102,8 +117,17 @@ impl Memo {
             start,
             checked,
             reads,
-            file,
+            at,
+            height,
         });
+    }
+}
+
+impl Entry {
+    /// Whether, at that place, what it read of the file's name is the same.
+    fn holds(&self, at: Place) -> bool {
+        (!self.reads.passing || self.at.file == at.file)
+            && (!self.reads.folder || self.at.folder == at.folder)
     }
 }
 
@@ -212,5 +236,45 @@ mod tests {
             "x:\n- a 2changed 2changed a.yaml2changed 22\n- a 3changed a.yaml3changed 23\n- a 3changed a.yaml3changed\n- a a.yaml a.yaml false\n- a 4 5 6\n- a x3 y3 x3\n- a 13 23 13\n- a 2 3 2\n- a true\n- a other 3changed",
         ];
         assert_eq!(texts, expected);
+    }
+
+    #[test]
+    fn results_that_depend_on_the_folder_alone_are_used_again_in_it() {
+        let helpers = r#"
+{{ define "beside" }}{{ $name := index . 0 }}{{ $top := index . 1 }}{{ $last := base $top.Template.Name }}{{ $path := $top.Template.Name | replace $last $name }}{{ $path }}{{ end }}
+{{ define "shown" }}{{ $last := base $.Template.Name }}{{ $path := $.Template.Name | replace $last "x" }}{{ $path }} {{ $last }}{{ end }}
+{{ define "again" }}{{ include "beside" (tuple "x" .) }}{{ end }}
+{{ define "deep" }}{{ if gt . 0 }}{{ include "deep" (sub . 1) }}{{ end }}{{ end }}
+"#;
+        let body = r#"{{ include "beside" (tuple "x" .) }} {{ include "again" . }} {{ include "shown" . }}"#;
+        let mut tree: MemTree = [
+            ("Chart.yaml", "apiVersion: v2\nname: memo\nversion: 0.1.0\n"),
+            ("templates/_helpers.tpl", helpers),
+        ]
+        .into_iter()
+        .map(|(path, text)| (path, text.as_bytes().to_vec()))
+        .collect();
+        for name in ["q", "w", "templates/q", "templates/templates"] {
+            tree.insert(&format!("templates/{name}"), format!("x: {body}").into_bytes());
+        }
+        let options = ReleaseOptions::new("r", "n");
+        let values = serde_json::Map::new();
+        let release = render(&Chart::load(&tree, "").unwrap(), &options, &values).unwrap();
+        let mut texts: Vec<&str> = release.manifests.iter().map(|m| m.text.trim()).collect();
+        texts.sort_unstable();
+        let expected = [
+            "x: memo/templates/templates/x memo/templates/templates/x memo/templates/templates/x q",
+            "x: memo/templates/x memo/templates/x memo/templates/x q",
+            "x: memo/templates/x memo/templates/x memo/templates/x w",
+            "x: memo/x/x/x memo/x/x/x memo/x/x/x templates",
+        ];
+        assert_eq!(texts, expected);
+        // What is remembered counts as deep as it was.
+        tree.insert("templates/c", br#"{{ include "deep" 700 }}x: {{ include "deep" 990 }}y"#.to_vec());
+        let fine = render(&Chart::load(&tree, "").unwrap(), &options, &values);
+        assert!(fine.is_ok(), "{fine:?}");
+        tree.insert("templates/c", br#"{{ include "deep" 700 }}x: {{ include "deep" 1100 }}y"#.to_vec());
+        let error = render(&Chart::load(&tree, "").unwrap(), &options, &values).unwrap_err().to_string();
+        assert!(error.contains("nested reference name: deep"), "{error}");
     }
 }

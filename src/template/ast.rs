@@ -7,9 +7,12 @@ use std::fmt::Write as _;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use memchr::memmem;
+
 use super::error::ParseError;
 use super::func::{Func, Registry};
 use super::parser::parse_skimmed;
+use super::relative;
 use super::strconv::quote;
 use super::value::Value;
 
@@ -65,7 +68,10 @@ impl Define {
             return Ok(body);
         }
         let text = std::str::from_utf8(text).expect("texts of templates are UTF-8");
-        let body = parse_skimmed(file, text, self.from, funcs)?;
+        let mut body = parse_skimmed(file, text, self.from, funcs)?;
+        if memmem::find(&text.as_bytes()[self.from as usize..], b"Template.Name").is_some() {
+            relative::mark(&mut body);
+        }
         Ok(self.body.get_or_init(|| body))
     }
 }
@@ -127,6 +133,8 @@ pub struct Pipe {
     pub decl: Box<[Variable]>,
     /// The commands: at least one.
     pub cmds: Box<[Command]>,
+    /// Of the file's name it shows no more than the folder: see `relative`.
+    pub by_folder: bool,
 }
 
 /// An operand and its arguments.

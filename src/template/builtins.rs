@@ -1,5 +1,6 @@
 //! The functions of the language itself: `and`, `or`, `not`, `len`, `index`, `slice`, `call`, printing, comparison, escaping.
 
+use super::call::Arguments;
 use super::compare::{equal, less};
 use super::error::FuncError;
 use super::escape;
@@ -72,9 +73,9 @@ builtins! {
 
 impl Builtin {
     /// Runs it. `callee` is what `call`'s first argument is called in messages.
-    pub(super) fn run(self, exec: &mut Exec, args: Vec<Slot>, callee: &str) -> Result<Slot, FuncError> {
+    pub(super) fn run(self, exec: &mut Exec, args: Arguments<Slot>, callee: &str) -> Result<Slot, FuncError> {
         let limit = exec.limits().text;
-        let values = |args: Vec<Slot>| args.into_iter().map(|s| s.value).collect::<Vec<_>>();
+        let values = |args: Arguments<Slot>| args.into_iter().map(|s| s.value).collect::<Arguments<_>>();
         let value = match self {
             Self::And | Self::Or => args.into_iter().next_back().map_or(Value::Nil, |s| s.value),
             Self::Call => return call(exec, &args, callee),

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use smallvec::SmallVec;
+
 use super::ast::{Callee, Expr, Number, Place};
 use super::builtins::Builtin;
 use super::error::FuncError;
@@ -10,6 +12,9 @@ use super::func::{Func, Signature};
 use super::stack::roomy;
 use super::types::{Kind, Type};
 use super::value::Value;
+
+/// Arguments of a call: most have few.
+pub(super) type Arguments<T> = SmallVec<[T; 4]>;
 
 impl<'t> Frame<'t, '_> {
     /// Calls a registered function or a method. `args` are those after the function's name; errors of the function itself
@@ -100,13 +105,13 @@ impl<'t> Frame<'t, '_> {
         args: &'t [Expr],
         last: Option<Slot>,
         take: fn(Slot) -> T,
-    ) -> Result<Vec<T>, Raise> {
+    ) -> Result<Arguments<T>, Raise> {
         self.check_count(name, signature, args.len(), last.is_some())?;
         let param = |i: usize| match signature.params {
             [.., rest] if signature.variadic && i >= signature.params.len() - 1 => *rest,
             params => params[i],
         };
-        let mut argv = Vec::with_capacity(args.len() + usize::from(last.is_some()));
+        let mut argv = Arguments::with_capacity(args.len() + usize::from(last.is_some()));
         for (i, arg) in args.iter().enumerate() {
             argv.push(take(self.argument(dot, param(i), arg)?));
         }

@@ -14,6 +14,7 @@ use super::stack::roomy;
 use super::strconv::quote;
 use super::types::Type;
 use super::value::{Map, Value};
+use super::watch;
 
 /// An execution error on its way out.
 pub(super) type Raise = Box<ExecError>;
@@ -73,7 +74,8 @@ impl<'t, 'e> Frame<'t, 'e> {
         dot: &Slot,
         out: &'e mut Vec<u8>,
     ) -> Result<(), Raise> {
-        let vars = vec![(0, dot.clone())];
+        let mut vars = Vec::with_capacity(8);
+        vars.push((0, dot.clone()));
         let body = template.body(exec.set().funcs());
         let mut frame = Self { exec, template, out, vars, place: Place::Nowhere };
         match body {
@@ -116,7 +118,11 @@ impl<'t, 'e> Frame<'t, 'e> {
                 }
                 Node::Action(pipe) => {
                     self.place = Place::Action(pipe);
-                    let value = self.pipeline(dot, pipe)?;
+                    let value = if pipe.by_folder {
+                        watch::by_folder(|| self.pipeline(dot, pipe))?
+                    } else {
+                        self.pipeline(dot, pipe)?
+                    };
                     if pipe.decl.is_empty() {
                         self.place = Place::Action(pipe);
                         self.print(pipe, &value)?;
@@ -284,6 +290,10 @@ impl<'t, 'e> Frame<'t, 'e> {
         };
         if let Err(e) = self.exec.enter(&template) {
             return self.error(e);
+        }
+        if *invoke.name == **self.exec.set().name() {
+            // The text of a `tpl`, which only its own templates see.
+            watch::host_used();
         }
         // Variables declared by the pipeline persist.
         let dot = match &invoke.pipe {

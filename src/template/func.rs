@@ -106,7 +106,12 @@ impl Signature {
 pub struct Registry {
     funcs: QuickMap<Rc<str>, Rc<Func>>,
     parsed: RefCell<ParseCache>,
+    /// Names of fields and variables: texts have them in common.
+    words: RefCell<QuickMap<Rc<str>, ()>>,
 }
+
+/// How many names are kept.
+const MAX_WORDS: usize = 1 << 16;
 
 impl Registry {
     /// An empty registry.
@@ -132,6 +137,20 @@ impl Registry {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Rc<Func>> {
         self.funcs.get(name)
+    }
+
+    /// A name in a template, shared with others of its text.
+    pub(super) fn word(&self, text: &str) -> Rc<str> {
+        let mut words = self.words.borrow_mut();
+        if let Some((known, ())) = words.get_key_value(text) {
+            return Rc::clone(known);
+        }
+        if words.len() >= MAX_WORDS {
+            words.clear();
+        }
+        let new: Rc<str> = text.into();
+        words.insert(Rc::clone(&new), ());
+        new
     }
 
     /// All names, in no order.

@@ -374,6 +374,10 @@ impl<'t> Lexer<'t> {
     }
 
     fn action(&mut self) -> Item {
+        // Most of what stands in an action is words.
+        if self.input.as_bytes().get(self.at).is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_') {
+            return self.identifier();
+        }
         if self.at_right_delim().0 {
             if self.parens == 0 {
                 return self.right_delim();
@@ -395,7 +399,7 @@ impl<'t> Lexer<'t> {
                 }
             }
             '|' => self.emit(Token::Pipe),
-            '"' => self.quoted('"', Token::String, "unterminated quoted string"),
+            '"' => self.quoted(b'"', Token::String, "unterminated quoted string"),
             '`' => self.raw_string(),
             '$' => {
                 if self.at_terminator() {
@@ -404,7 +408,7 @@ impl<'t> Lexer<'t> {
                     self.field_or_variable(Token::Variable)
                 }
             }
-            '\'' => self.quoted('\'', Token::CharConstant, "unterminated character constant"),
+            '\'' => self.quoted(b'\'', Token::CharConstant, "unterminated character constant"),
             '.' if self.rest().as_bytes().first().is_some_and(|b| !b.is_ascii_digit()) => {
                 self.field_or_variable(Token::Field)
             }
@@ -434,8 +438,9 @@ impl<'t> Lexer<'t> {
 
     fn space(&mut self) -> Item {
         let mut count = 0;
-        while self.peek().is_some_and(is_space) {
-            self.next();
+        while let Some(b) = self.input.as_bytes().get(self.at).filter(|b| is_space_byte(**b)) {
+            self.line += usize::from(*b == b'\n');
+            self.at += 1;
             count += 1;
         }
         let last = &self.input[self.at - 1..];
@@ -493,17 +498,22 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    fn quoted(&mut self, mark: char, token: Token, unterminated: &str) -> Item {
+    fn quoted(&mut self, mark: u8, token: Token, unterminated: &str) -> Item {
+        let bytes = self.input.as_bytes();
         loop {
-            match self.next() {
-                Some('\\') => {
+            match bytes.get(self.at) {
+                Some(b'\\') => {
+                    self.at += 1;
                     if matches!(self.next(), None | Some('\n')) {
                         return self.error(unterminated);
                     }
+                    continue;
                 }
-                None | Some('\n') => return self.error(unterminated),
-                Some(c) if c == mark => return self.emit(token),
-                Some(_) => {}
+                None | Some(b'\n') => return self.error(unterminated),
+                Some(_) => self.at += 1,
+            }
+            if bytes[self.at - 1] == mark {
+                return self.emit(token);
             }
         }
     }

@@ -20,6 +20,7 @@ pub(crate) mod hash;
 pub mod lexer;
 mod number;
 mod parser;
+mod relative;
 pub mod semver;
 pub mod set;
 mod skim;

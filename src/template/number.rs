@@ -80,7 +80,6 @@ pub(super) fn number(span: Span, text: &str, is_char: bool, is_complex: bool) ->
     if n.int == Some(0) {
         n.uint = Some(0);
     }
-    #[allow(clippy::cast_precision_loss)]
     if let Some(i) = n.int {
         n.float = Some(i as f64);
     } else if let Some(u) = n.uint {

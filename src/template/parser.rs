@@ -91,7 +91,6 @@ struct Parser<'t> {
     build: Build,
     defines: Vec<Define>,
     variables: QuickMap<&'t str, (u32, Rc<str>)>,
-    words: QuickMap<&'t str, Rc<str>>,
     /// Nodes, commands and operands of the lists that are open: each list takes its own from the end.
     nodes: Vec<Node>,
     cmds: Vec<Command>,
@@ -126,7 +125,6 @@ impl<'t> Parser<'t> {
             build,
             defines: Vec::new(),
             variables: QuickMap::default(),
-            words: QuickMap::default(),
             nodes: Vec::new(),
             cmds: Vec::new(),
             args: Vec::new(),
@@ -227,13 +225,13 @@ impl<'t> Parser<'t> {
         if item.token == token { Ok(item) } else { self.unexpected(&item, context) }
     }
 
-    fn word(&mut self, text: &'t str) -> Rc<str> {
-        Rc::clone(self.words.entry(text).or_insert_with(|| text.into()))
+    fn word(&self, text: &str) -> Rc<str> {
+        self.funcs.word(text)
     }
 
     fn variable_id(&mut self, name: &'t str) -> (u32, Rc<str>) {
         let next = u32::try_from(self.variables.len()).expect("fewer variables than bytes");
-        self.variables.entry(name).or_insert_with(|| (next, name.into())).clone()
+        self.variables.entry(name).or_insert_with(|| (next, self.funcs.word(name))).clone()
     }
 
     /// One level deeper while `f` runs.
@@ -479,7 +477,7 @@ impl<'t> Parser<'t> {
                 return self.error(format!("non executable command in pipeline stage {}", i + 1));
             }
         }
-        Ok(Pipe { pos, assign, decl: decl.into(), cmds })
+        Ok(Pipe { pos, assign, decl: decl.into(), cmds, by_folder: false })
     }
 
     /// `$x :=`, `$x =`, `$i, $x :=` at the start of a pipeline, if there is one.

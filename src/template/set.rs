@@ -118,10 +118,17 @@ impl Set {
         self.missing_key
     }
 
-    /// Whether this is a clone that was added to, as `tpl` makes one.
+    /// Whether this is a clone in which more than that name was defined since, as the texts of `tpl` may.
     #[must_use]
-    pub(crate) fn is_layered(&self) -> bool {
-        self.top.below.is_some()
+    pub(crate) fn has_more_than(&self, name: &str) -> bool {
+        let mut layer = &*self.top;
+        while let Some(below) = layer.below.as_deref() {
+            if layer.templates.keys().any(|n| **n != *name) {
+                return true;
+            }
+            layer = below;
+        }
+        false
     }
 
     /// Parses a text and adds it under `name`, and every `define` in it under its own name. A definition with nothing but

@@ -183,7 +183,8 @@ impl Map {
         self.nil
     }
 
-    /// Sets an entry that changes from file to file: not noted as a write; reads of it, and of the map as a whole, are.
+    /// Sets an entry that changes from file to file and is always there: not noted as a write; reads of it, and of all
+    /// entries, are.
     pub(crate) fn set_passing(&self, key: &'static str, value: Value) {
         self.passing.set(Some(key));
         self.entries.borrow_mut().insert(key.into(), value);
@@ -216,15 +217,20 @@ impl Map {
     /// How many entries there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.note_read(None);
+        watch::walked(self.made);
         self.entries.borrow().len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.note_read(None);
-        self.entries.borrow().is_empty()
+        let empty = self.entries.borrow().is_empty();
+        if empty {
+            watch::walked(self.made)
+        } else {
+            watch::not_empty(self.made)
+        }
+        empty
     }
 
     /// Sets an entry. `Err` with Go's panic text if this is the nil map.
@@ -241,7 +247,7 @@ impl Map {
             // No change, as long as it was so before.
             Some(old) if old.is_identical(&value) => self.note_read(Some(&key)),
             _ => {
-                watch::written(self.made, Some(&key));
+                watch::written(self.made, &key);
                 entries.insert(key, value);
             }
         }
@@ -250,7 +256,7 @@ impl Map {
 
     /// Removes an entry.
     pub fn remove(&self, key: &str) -> Option<Value> {
-        watch::written(self.made, Some(key));
+        watch::taken_out(self.made, key);
         self.entries.borrow_mut().remove(key)
     }
 
@@ -265,7 +271,7 @@ impl Map {
     #[must_use]
     pub fn entries_mut(&self) -> RefMut<'_, Entries> {
         self.note_read(None);
-        watch::written(self.made, None);
+        watch::rewritten(self.made);
         self.entries.borrow_mut()
     }
 }

@@ -20,15 +20,11 @@ const BITS: u64 = 4096;
 
 /// A set of hashes that may hold more than was put in, not less.
 #[derive(Clone)]
-struct Hashes(Box<[u64; (BITS / 64) as usize]>);
-
-impl Default for Hashes {
-    fn default() -> Self {
-        Self(Box::new([0; (BITS / 64) as usize]))
-    }
-}
+struct Hashes([u64; (BITS / 64) as usize]);
 
 impl Hashes {
+    const NONE: Self = Self([0; (BITS / 64) as usize]);
+
     fn place(hash: u64) -> (usize, u64) {
         let bit = hash % BITS;
         ((bit / 64) as usize, 1 << (bit % 64))
@@ -50,11 +46,13 @@ impl Hashes {
 }
 
 /// What a computation read.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Reads {
     hashes: Hashes,
     /// Whether it read what changes from file to file.
     pub(crate) passing: bool,
+    /// Whether it read what changes from folder to folder: all that [`by_folder`] lets a computation see of the former.
+    pub(crate) folder: bool,
     /// Whether it used the render's host.
     pub(crate) host: bool,
 }
@@ -64,23 +62,27 @@ struct Write {
     time: Time,
     /// When the map was made.
     made: Time,
-    key: u64,
+    /// The key's hash; `None` if it may be any of them.
+    key: Option<u64>,
+    /// Whether the map may have become empty.
+    takes_out: bool,
 }
 
 #[derive(Default)]
-struct Watch {
-    clock: Cell<Time>,
-    writes: RefCell<Vec<Write>>,
+struct Writes {
+    all: Vec<Write>,
     /// Writes before this time are no longer known.
-    forgotten: Cell<Time>,
-    reads: RefCell<Reads>,
+    forgotten: Time,
 }
 
 /// How many writes are remembered.
 const MOST_WRITES: usize = 1 << 16;
 
 thread_local! {
-    static WATCH: Watch = Watch::default();
+    static CLOCK: Cell<Time> = const { Cell::new(0) };
+    static READS: RefCell<Reads> = const { RefCell::new(Reads::NONE) };
+    static BY_FOLDER: Cell<bool> = const { Cell::new(false) };
+    static WRITES: RefCell<Writes> = RefCell::default();
 }
 
 fn hash(key: &str) -> u64 {
@@ -98,85 +100,114 @@ fn whole(made: Time) -> u64 {
 
 /// A new point in time, later than all before it.
 pub(crate) fn now() -> Time {
-    WATCH.try_with(|w| w.clock.replace(w.clock.get() + 1)).unwrap_or(0)
+    CLOCK.replace(CLOCK.get() + 1)
 }
 
-/// Notes a change of a map that was made then; without a key, of all of it.
-pub(super) fn written(made: Time, key: Option<&str>) {
+/// Notes that an entry of a map that was made then is added or replaced.
+pub(super) fn written(made: Time, key: &str) {
+    note(made, Some(hash(key)), false);
+}
+
+/// Notes that an entry is taken out of a map that was made then.
+pub(super) fn taken_out(made: Time, key: &str) {
+    note(made, Some(hash(key)), true);
+}
+
+/// Notes that all of a map may change.
+pub(super) fn rewritten(made: Time) {
+    note(made, None, true);
+}
+
+fn note(made: Time, key: Option<u64>, takes_out: bool) {
     let time = now();
-    let _ = WATCH.try_with(|w| {
-        let mut writes = w.writes.borrow_mut();
-        if writes.len() >= MOST_WRITES || key.is_none() {
-            writes.clear();
-            w.forgotten.set(time);
+    let _ = WRITES.try_with(|w| {
+        let mut writes = w.borrow_mut();
+        if writes.all.len() >= MOST_WRITES {
+            writes.all.clear();
+            writes.forgotten = time;
         }
-        if let Some(key) = key {
-            writes.push(Write { time, made, key: hash(key) });
-        }
+        writes.all.push(Write { time, made, key, takes_out });
     });
 }
 
 /// Notes that a key was looked up.
 pub(super) fn looked_up(key: &str) {
-    let _ = WATCH.try_with(|w| w.reads.borrow_mut().hashes.add(hash(key)));
+    READS.with_borrow_mut(|r| r.hashes.add(hash(key)));
 }
 
 /// Notes that a map made then was walked.
 pub(super) fn walked(made: Time) {
-    let _ = WATCH.try_with(|w| w.reads.borrow_mut().hashes.add(whole(made)));
+    READS.with_borrow_mut(|r| r.hashes.add(whole(made)));
+}
+
+/// Notes that a map made then was found not to be empty: so it stays until something is taken out of it.
+pub(super) fn not_empty(made: Time) {
+    READS.with_borrow_mut(|r| r.hashes.add(whole(!made)));
 }
 
 /// Notes a read of what changes from file to file.
 pub(super) fn passing_read() {
-    let _ = WATCH.try_with(|w| w.reads.borrow_mut().passing = true);
+    let folder = BY_FOLDER.get();
+    READS.with_borrow_mut(|r| if folder { r.folder = true } else { r.passing = true });
 }
 
 /// Notes a use of the render's host.
-pub(super) fn host_used() {
-    let _ = WATCH.try_with(|w| w.reads.borrow_mut().host = true);
+pub(crate) fn host_used() {
+    READS.with_borrow_mut(|r| r.host = true);
+}
+
+/// Runs what shows no more of what changes from file to file than the folder of the file.
+pub(super) fn by_folder<R>(f: impl FnOnce() -> R) -> R {
+    let outer = BY_FOLDER.replace(true);
+    let done = f();
+    BY_FOLDER.set(outer);
+    done
 }
 
 /// Starts to note the reads of a computation; gives those of the one around it, to be given back to [`end`].
 pub(crate) fn begin() -> Reads {
-    WATCH.try_with(|w| w.reads.take()).unwrap_or_default()
+    READS.replace(Reads::NONE)
 }
 
 /// Ends what [`begin`] began and gives its reads, which are also those of the computation around it.
 pub(crate) fn end(mut around: Reads) -> Reads {
-    WATCH
-        .try_with(|w| {
-            let reads = w.reads.take();
-            around.add(&reads);
-            w.reads.replace(around);
-            reads
-        })
-        .unwrap_or_default()
+    READS.with_borrow_mut(|reads| {
+        around.add(reads);
+        std::mem::replace(reads, around)
+    })
 }
 
 /// Notes reads again, for a result that is used again.
 pub(crate) fn again(reads: &Reads) {
-    let _ = WATCH.try_with(|w| w.reads.borrow_mut().add(reads));
+    READS.with_borrow_mut(|r| r.add(reads));
 }
 
 impl Reads {
+    const NONE: Self = Self { hashes: Hashes::NONE, passing: false, folder: false, host: false };
+
     fn add(&mut self, other: &Self) {
         self.hashes.add_all(&other.hashes);
         self.passing |= other.passing;
+        self.folder |= other.folder;
         self.host |= other.host;
     }
 }
 
 /// Whether, since `from`, a map older than `start` was changed in what was read.
 pub(crate) fn changed(start: Time, from: Time, reads: Option<&Reads>) -> bool {
-    WATCH
+    let seen = |write: &Write, r: &Reads| {
+        write.key.is_none_or(|key| r.hashes.has(key))
+            || r.hashes.has(whole(write.made))
+            || write.takes_out && r.hashes.has(whole(!write.made))
+    };
+    WRITES
         .try_with(|w| {
-            let writes = w.writes.borrow();
-            let first = writes.partition_point(|write| write.time < from);
-            w.forgotten.get() >= from
-                || writes[first..].iter().any(|write| {
-                    write.made < start
-                        && reads.is_none_or(|r| r.hashes.has(write.key) || r.hashes.has(whole(write.made)))
-                })
+            let writes = w.borrow();
+            let first = writes.all.partition_point(|write| write.time < from);
+            writes.forgotten >= from
+                || writes.all[first..]
+                    .iter()
+                    .any(|write| write.made < start && reads.is_none_or(|r| seen(write, r)))
         })
         .unwrap_or(true)
 }

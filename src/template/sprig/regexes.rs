@@ -47,7 +47,17 @@ fn find(a: &[Value], compile: Compile) -> FuncResult {
     Ok(compile(&text(&a[0]))?.find(&text(&a[1])).map_or("", |m| m.as_str()).into())
 }
 
+/// Whether a pattern stands for itself: printable ASCII, blanks and line breaks without any operator.
+fn is_plain(pattern: &str) -> bool {
+    let plain = |b: u8| (b' '..=b'~').contains(&b) && !br"\.+*?()|[]{}^$#&-~".contains(&b) || b == b'\n';
+    !pattern.is_empty() && pattern.bytes().all(plain)
+}
+
 fn replace(a: &[Value], compile: Compile, literal: bool) -> FuncResult {
+    let (pattern, template) = (text(&a[0]), text(&a[2]));
+    if is_plain(&pattern) && (literal || !template.contains('$')) {
+        return Ok(text(&a[1]).replace(&*pattern, &template).into());
+    }
     let (re, s, template) = (compile(&text(&a[0]))?, text(&a[1]), text(&a[2]));
     let mut out = String::with_capacity(s.len());
     let mut end_of_last = 0;
