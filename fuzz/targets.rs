@@ -11,6 +11,7 @@ use crate::Target;
 pub(crate) const ALL: &[Target] = &[
     Target { name: "read_v3", corpus: yaml_corpus, run: |input| read(input, yaml::read_v3) },
     Target { name: "read_v2", corpus: yaml_corpus, run: |input| read(input, yaml::read_v2_json_all) },
+    Target { name: "plain", corpus: manifest_corpus, run: plain },
     Target { name: "emit", corpus: yaml_corpus, run: emit },
     Target { name: "template_parse", corpus: template_corpus, run: parse_template },
     Target { name: "template", corpus: template_corpus, run: render_template },
@@ -68,18 +69,35 @@ thread_local! {
     static FUNCS: Rc<Registry> = template_funcs();
 }
 
+/// The end of a text that `template::plain` leaves to the parser: what comes before it must be the same with it.
+const NOT_PLAIN: &str = "{{ 1.5 }}";
+
 fn parse_template(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
-    let mut set = Set::new(FUNCS.with(Rc::clone));
-    if let Err(e) = set.parse("fuzz", &text) {
-        drop(e.to_string());
+    let parses =
+        |text: &str| Set::new(FUNCS.with(Rc::clone)).parse("fuzz", text).map_err(|e| e.to_string()).is_ok();
+    if parses(&text) {
+        assert!(parses(&format!("{text}{NOT_PLAIN}")));
     }
 }
 
 fn render_template(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
+    let Some((out, done)) = render(&text) else { return };
+    let (longer, also) = render(&format!("{text}{NOT_PLAIN}")).expect("it is parsed without its end");
+    match (done, also) {
+        (Ok(()), Ok(())) => assert!(longer.strip_suffix(b"1.5") == Some(&out), "{text}"),
+        (Err(one), Err(other)) => assert_eq!(one, other),
+        // A limit may be reached by what is longer.
+        (_, Err(error)) => assert!(error.contains("limit") || error.contains("stopped after"), "{error}"),
+        (Err(error), Ok(())) => panic!("{error}"),
+    }
+}
+
+/// What a text gives, if it parses.
+fn render(text: &str) -> Option<(Vec<u8>, Result<(), String>)> {
     let mut set = Set::new(FUNCS.with(Rc::clone)).with_missing_key(MissingKey::Zero);
-    let Ok(template) = set.parse("fuzz", &text) else { return };
+    let template = set.parse("fuzz", text).ok()?;
     let data = serde_json::json!({
         "s": "text", "i": 3, "f": 2.5, "t": true, "n": null, "l": [1, "a", null, [2]], "m": {"a": 1, "b": {"c": "x"}},
         "strs": ["b", "a"], "nums": [3, 1, 2], "e": "", "el": [], "em": {}, "a": 1, "u": "h\u{e9}llo"
@@ -90,10 +108,8 @@ fn render_template(input: &[u8]) {
     let mut out = Vec::new();
     let done =
         Exec::new(set, limits, Rc::new(host)).run_template(&template, Value::from_json(&data), &mut out);
-    if let Err(e) = done {
-        drop(e.to_string());
-    }
     assert!(out.len() <= 1 << 19, "the output is bounded");
+    Some((out, done.map_err(|e| e.to_string())))
 }
 
 /// The documents and scalars of the YAML room's baselines.
@@ -107,6 +123,28 @@ pub(crate) fn yaml_corpus() -> Vec<Vec<u8>> {
     corpus.extend(field("scalars.jsonl", "s"));
     corpus.push(b"a: 1\n".to_vec());
     corpus
+}
+
+/// Manifests in block style besides.
+fn manifest_corpus() -> Vec<Vec<u8>> {
+    let mut corpus = yaml_corpus();
+    for text in [
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  labels:\n    b: c\ndata:\n  d: |\n    e: f\n\n     g\n  h: \"i\\n\"\n",
+        "kind: Job\nmetadata:\n  annotations:\n    \"helm.sh/hook\": post-install\nspec:\n  l:\n  - m: 1\n    n:\n      - o\n      - - p\n        - q: 'r'\n  -\n    s: {}\n",
+        "# a\nmetadata: {name: b}\n---\nkind: >-\n  c\n  d\nspec:\n  e: f g\n  h: http://i:80/j\n  k: -1.5\n",
+    ] {
+        corpus.extend([text.as_bytes().to_vec(), text.as_bytes().to_vec()]);
+    }
+    corpus
+}
+
+/// What is read as plain must be what the reader takes, and mean the same.
+fn plain(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let limits = Limits::default();
+    let Some(plain) = yaml::read_plain_json(&text, &limits) else { return };
+    let read = yaml::read_v2_json(&text, &limits).expect("what is plain can be read");
+    assert_eq!(plain, retune::helm::values::to_json(&read), "{text:?}");
 }
 
 fn read(input: &[u8], reader: fn(&str, &Limits) -> Result<Vec<yaml::Node>, yaml::Error>) {

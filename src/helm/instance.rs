@@ -118,11 +118,29 @@ impl<'c> Instance<'c> {
             })
     }
 
+    /// Whether importing would leave nothing that coalescing does not bring anyway: no imports, and below it no values, no
+    /// globals.
+    fn imports_nothing(&self, dependencies: &[Dependency]) -> bool {
+        let own = &self.chart.values;
+        dependencies.iter().all(|d| d.import_values.is_empty())
+            && !own.contains_key("global")
+            && self.children.iter().all(|child| {
+                child.chart.values.is_empty()
+                    && child.imported.is_none()
+                    && child.children.is_empty()
+                    && child.name != "global"
+                    && !own.contains_key(&child.name)
+            })
+    }
+
     fn import(&mut self, warnings: &mut Vec<String>) -> Result<(), String> {
         for child in &mut self.children {
             child.import(warnings)?;
         }
         let Some(dependencies) = &self.dependencies else { return Ok(()) };
+        if self.imports_nothing(dependencies) {
+            return Ok(());
+        }
         // The same clashes are reported again when the values are coalesced for the templates.
         let mut again = Vec::new();
         let all = coalesce::merge_values(self, &new_table(), &mut again)?;

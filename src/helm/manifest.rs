@@ -10,6 +10,7 @@ use crate::yaml::{self, Limits, Node};
 
 use super::decode::Decode;
 use super::error::Error;
+use super::head::{Head, plain_head};
 
 /// A rendered object that is applied with the release.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,23 +131,12 @@ pub(super) fn split(text: &str) -> Vec<&str> {
     out
 }
 
-/// What sorting needs of a document.
-#[derive(Debug, Default)]
-struct Head {
-    api_version: String,
-    kind: String,
-    name: String,
-    annotations: BTreeMap<String, String>,
-}
-
 fn head(text: &str) -> Result<Head, String> {
-    let wanted = |key: &str| ["apiVersion", "kind", "metadata"].iter().any(|w| w.eq_ignore_ascii_case(key));
     let limits = Limits::default();
-    if let Some(node) = yaml::skim_v2_json_fields(text, &limits, wanted)
-        && let Ok(head) = decode(&node)
-    {
+    if let Some(head) = plain_head(text, &limits) {
         return Ok(head);
     }
+    let wanted = |key: &str| ["apiVersion", "kind", "metadata"].iter().any(|w| w.eq_ignore_ascii_case(key));
     let node = yaml::read_v2_json_fields(text, &limits, wanted)
         .map_err(|e| format!("error converting YAML to JSON: {e}"))?;
     decode(&node).map_err(|e| format!("error unmarshaling JSON: while decoding JSON: {e}"))

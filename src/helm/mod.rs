@@ -14,6 +14,7 @@ mod engine;
 pub mod error;
 mod funcs;
 mod glob;
+mod head;
 mod ignore;
 mod instance;
 mod load;

@@ -18,6 +18,14 @@ use super::strvals::{self, Mode};
 pub fn read_values(text: &str) -> Result<Map<String, Value>, String> {
     let mut out = Map::new();
     for (document, first_line) in documents(text)? {
+        if let Some(Value::Object(map)) = yaml::read_plain_json(document, &Limits::default()) {
+            if out.is_empty() {
+                out = map;
+            } else {
+                merge(&mut out, map);
+            }
+            continue;
+        }
         let node = yaml::read_v2_json(document, &Limits::default()).map_err(|mut e| {
             if e.pos.line > 0 {
                 e.pos.line += first_line;

@@ -12,7 +12,7 @@ use super::func::Registry;
 use super::hash::QuickMap;
 use super::lexer::{Item, Keywords, Lexer, Token};
 use super::number::number;
-use super::skim;
+use super::plain;
 use super::stack::roomy;
 use super::strconv::{quote, unquote};
 use super::value::Value;
@@ -29,7 +29,7 @@ const MAX_TEXT: usize = 256 << 20;
 pub(super) enum Build {
     /// Everything.
     All,
-    /// The bodies of `define`s that can be skimmed are left for later.
+    /// What is plain is read by `plain`, which leaves the bodies of `define`s for later.
     NoDefines,
 }
 
@@ -45,6 +45,12 @@ pub(super) fn parse(
         let message = format!("a template of {} bytes is larger than the limit of {MAX_TEXT}", text.len());
         return Err(ParseError { name: name.to_owned(), line: 1, message });
     }
+    if build == Build::NoDefines
+        && let Some((root, defines)) = plain::whole(text, funcs)
+    {
+        let last_line = 1 + memchr::memchr_iter(b'\n', text.as_bytes()).count();
+        return Ok(Parsed { text: shared, root, defines, last_line, depth: plain::MAX_NESTING });
+    }
     let mut parser = Parser::new(name, text, funcs, build);
     let root = parser.root()?;
     let (last_line, depth, defines) = (parser.tree.token[0].line, parser.depth, parser.defines);
@@ -53,6 +59,9 @@ pub(super) fn parse(
 
 /// Builds a body that was skimmed, from its offset.
 pub(super) fn parse_skimmed(name: &str, text: &str, from: Pos, funcs: &Registry) -> Result<Body, ParseError> {
+    if let Some(body) = plain::body(text, from as usize, funcs) {
+        return Ok(body);
+    }
     let mut parser = Parser::new(name, text, funcs, Build::All);
     parser.lexer.skip_to(from as usize);
     parser.list().map(|(body, _)| body)
@@ -275,7 +284,7 @@ impl<'t> Parser<'t> {
         self.expect(Token::RightDelim, context)?;
         if self.build == Build::NoDefines {
             let from = self.lexer.offset();
-            if let Some(skimmed) = skim::body(self.text, from, self.funcs)
+            if let Some(skimmed) = plain::skim(self.text, from, self.funcs)
                 && self.add_define(Define::skimmed(Rc::clone(&name), offset(from), skimmed.blank))
             {
                 self.lexer.skip_to(skimmed.after);

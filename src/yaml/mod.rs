@@ -6,8 +6,8 @@
 //! duplicate keys and more.
 //!
 //! From text to tree: `scan` (tokens), `parse` (events), `compose` (anchors, merge keys, types), `read` (what callers
-//! ask for; `skim` spares reading what is plain). [`emit`] prints, [`json`] is Go's JSON, [`num`] Go's numbers. `docs/yaml.md` says what is verified and
-//! where we knowingly differ.
+//! ask for; `plain` spares all of them where a text is plain). [`emit`] prints, [`json`] is Go's JSON, [`num`] Go's numbers.
+//! `docs/yaml.md` says what is verified and where we knowingly differ.
 
 mod compose;
 mod cursor;
@@ -18,19 +18,20 @@ pub mod json;
 mod node;
 pub mod num;
 mod parse;
+mod plain;
 mod read;
 mod resolve;
 mod scan;
 mod scan_scalar;
 mod scan_tag;
-mod skim;
 mod time;
 
 pub use error::{Error, Limits};
 pub use node::{Entry, Mapping, Node, Pos, Scalar, Style, Tag, Value};
+pub use plain::{Meaning, Scalar as PlainScalar, Sink, read_plain, read_plain_json};
 pub use read::{
     decode_bytes, read_table, read_v2, read_v2_json, read_v2_json_all, read_v2_json_fields, read_v3,
-    read_v3_stream, skim_v2_json_fields,
+    read_v3_stream,
 };
 
 /// The type of a plain scalar with this text, as go-yaml v3 reads it.

@@ -2,7 +2,6 @@
 
 use super::compose::Composer;
 use super::resolve::{Dialect, Resolved, resolve_tagged};
-use super::skim;
 use super::{Entry, Error, Limits, Mapping, Node, Scalar, Style, Tag, Value, emit, num};
 
 /// Reads resources as kustomize does: go-yaml v3 behind kyaml's document splitting.
@@ -128,16 +127,6 @@ pub fn read_table<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Strin
     let node = read_v2_json(text, &limits).map_err(|e| e.to_string())?;
     let json = super::json::to_json(&node, false).map_err(|e| e.to_string())?;
     serde_json::from_str(&json).map_err(|e| e.to_string())
-}
-
-/// As [`read_v2_json_fields`], for a document that is so plain that all but the wanted entries need no reading. `None` if it
-/// is not, or if something is wrong with them. Places are counted in the wanted entries alone.
-#[must_use]
-pub fn skim_v2_json_fields(text: &str, limits: &Limits, wanted: impl Fn(&str) -> bool) -> Option<Node> {
-    if text.len() > limits.bytes {
-        return None;
-    }
-    read_v2_json(&skim::entries(text, wanted)?, limits).ok()
 }
 
 /// As [`read_v2_json`], for every document of the stream; empty documents are null.

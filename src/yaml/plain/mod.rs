@@ -1,0 +1,440 @@
+//! Plain YAML, read line by line: no tokens, no tree, only what stands there, told to a [`Sink`].
+//!
+//! Values files and rendered manifests are mostly plain: `key: value`, `- item`, block scalars, quotes on one line. That is
+//! all this reader knows; on everything else, be it wrong or merely rare, it gives up (`None`), and the readers judge the
+//! document as ever. What it takes, go-yaml v2 takes and means the same by
+//! (`what_is_read_as_plain_is_what_the_reader_takes`; the fuzz target `plain`).
+
+use std::borrow::Cow;
+
+use super::Limits;
+use super::resolve::{Dialect, Resolved, resolve};
+
+mod json;
+#[cfg(test)]
+mod tests;
+
+pub use json::read_plain_json;
+
+/// How deep collections may be nested.
+const MAX_DEPTH: usize = 60;
+/// The longest key: far below what a simple key may have.
+const MAX_KEY: usize = 200;
+
+/// What is told of a document, in its order. `None` ends the reading.
+pub trait Sink {
+    /// The next key of the innermost mapping; its value follows.
+    fn key(&mut self, key: &str) -> Option<()>;
+    /// A value, or an item of a sequence.
+    fn scalar(&mut self, scalar: &Scalar<'_>) -> Option<()>;
+    /// A collection begins.
+    fn open(&mut self, is_mapping: bool) -> Option<()>;
+    /// The innermost collection ends.
+    fn close(&mut self) -> Option<()>;
+}
+
+/// A scalar as it is written.
+#[derive(Debug)]
+pub enum Scalar<'t> {
+    /// No value.
+    Empty,
+    /// Without quotes: it may be a number, a boolean, null.
+    Plain(&'t str),
+    /// What stands in double quotes.
+    Double(&'t str),
+    /// What stands in single quotes.
+    Single(&'t str),
+    /// A block scalar.
+    Block(Block<'t>),
+}
+
+/// A block scalar.
+#[derive(Debug)]
+pub struct Block<'t> {
+    /// Its lines, indented.
+    lines: &'t str,
+    indent: usize,
+    folded: bool,
+    /// `-`, `+` or nothing.
+    chomp: Option<u8>,
+}
+
+/// What a scalar means in JSON; numbers are `float64`.
+#[derive(Debug, PartialEq)]
+pub enum Meaning<'t> {
+    /// `null`
+    Null,
+    /// `true`, `false`
+    Bool(bool),
+    /// Any number.
+    Number(f64),
+    /// A text.
+    Text(Cow<'t, str>),
+}
+
+impl<'t> Scalar<'t> {
+    /// What it means; `None` for what this reader does not know (folded block scalars).
+    #[must_use]
+    pub fn meaning(&self) -> Option<Meaning<'t>> {
+        Some(match self {
+            Self::Empty => Meaning::Null,
+            Self::Plain(text) => match resolve(text, Dialect::V2) {
+                Resolved::Null => Meaning::Null,
+                Resolved::Bool(b) => Meaning::Bool(b),
+                Resolved::Int(n) => Meaning::Number(n as f64),
+                Resolved::Uint(n) => Meaning::Number(n as f64),
+                Resolved::Float(x) => Meaning::Number(x),
+                Resolved::Timestamp(_) | Resolved::Str => Meaning::Text(Cow::Borrowed(text)),
+            },
+            Self::Double(inner) => Meaning::Text(match memchr::memchr(b'\\', inner.as_bytes()) {
+                Some(_) => Cow::Owned(unescaped(inner)),
+                None => Cow::Borrowed(inner),
+            }),
+            Self::Single(inner) => Meaning::Text(Cow::Borrowed(inner)),
+            Self::Block(block) => Meaning::Text(Cow::Owned(block.text()?)),
+        })
+    }
+}
+
+fn unescaped(inner: &str) -> String {
+    let mut out = String::with_capacity(inner.len());
+    let mut chars = inner.chars();
+    while let Some(c) = chars.next() {
+        match (c, if c == '\\' { chars.next() } else { None }) {
+            (_, Some('n')) => out.push('\n'),
+            (_, Some('t')) => out.push('\t'),
+            (_, Some(other)) => out.push(other),
+            (c, None) => out.push(c),
+        }
+    }
+    out
+}
+
+impl Block<'_> {
+    fn text(&self) -> Option<String> {
+        if self.folded || !self.lines.ends_with('\n') {
+            return None;
+        }
+        let mut out = String::with_capacity(self.lines.len());
+        for line in self.lines.split_inclusive('\n') {
+            out.push_str(line.get(self.indent..).filter(|rest| !rest.is_empty()).unwrap_or("\n"));
+        }
+        if self.chomp != Some(b'+') {
+            out.truncate(out.trim_end_matches('\n').len());
+            if self.chomp.is_none() {
+                out.push('\n');
+            }
+        }
+        Some(out)
+    }
+}
+
+/// Reads a text whose first document is a plain mapping; nothing but comments may follow it.
+pub fn read_plain(text: &str, limits: &Limits, sink: &mut impl Sink) -> Option<()> {
+    if text.len() > limits.bytes || !is_printable(text) {
+        return None;
+    }
+    let mut lines = Lines { text, at: 0 };
+    let mut blocks = Blocks { open: Vec::with_capacity(16), sink };
+    let mut marked = false;
+    while let Some(line) = lines.next() {
+        let content = line.trim_start_matches(' ');
+        if content.is_empty() || content.starts_with('#') {
+            continue;
+        }
+        if blocks.open.is_empty() {
+            if line == "---" && !marked {
+                marked = true;
+                continue;
+            }
+            if content.len() < line.len() || plain_key(content).is_none() {
+                return None;
+            }
+            blocks.push(0, true)?;
+        } else if line == "..." {
+            while let Some(line) = lines.next() {
+                let content = line.trim_start_matches(' ');
+                if !(content.is_empty() || content.starts_with('#')) {
+                    return None;
+                }
+            }
+            break;
+        }
+        blocks.line(line.len() - content.len(), content, &mut lines)?;
+    }
+    if blocks.open.is_empty() {
+        return None;
+    }
+    blocks.close_to(None)
+}
+
+/// Whether a text has neither control characters nor line breaks that are rare.
+fn is_printable(text: &str) -> bool {
+    let odd = |b: &u8| !matches!(b, b'\n' | b'\t' | b' '..=b'~');
+    // Without an early end this takes many bytes at once.
+    if !text.as_bytes().iter().fold(false, |any, b| any | odd(b)) {
+        return true;
+    }
+    text.chars().all(|c| match c {
+        '\n' | '\t' | ' '..='~' => true,
+        '\u{2028}' | '\u{2029}' => false,
+        c => matches!(c, '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fdff}'),
+    })
+}
+
+/// The lines of a text.
+struct Lines<'t> {
+    text: &'t str,
+    at: usize,
+}
+
+impl<'t> Lines<'t> {
+    fn peek(&self) -> Option<(&'t str, usize)> {
+        let rest = &self.text[self.at..];
+        if rest.is_empty() {
+            return None;
+        }
+        let end = memchr::memchr(b'\n', rest.as_bytes());
+        Some((&rest[..end.unwrap_or(rest.len())], self.at + end.map_or(rest.len(), |end| end + 1)))
+    }
+
+    fn next(&mut self) -> Option<&'t str> {
+        let (line, after) = self.peek()?;
+        self.at = after;
+        Some(line)
+    }
+
+    /// What a block scalar holds, whose header stands in a collection at that column: its lines and their indentation.
+    fn block_scalar(&mut self, parent: usize) -> Option<(&'t str, usize)> {
+        let start = self.at;
+        let mut indent = None;
+        let mut blank = 0;
+        while let Some((line, after)) = self.peek() {
+            let spaces = line.bytes().take_while(|b| *b == b' ').count();
+            // A tab where the indentation would be.
+            if line.as_bytes().get(spaces) == Some(&b'\t') && indent.is_none_or(|i| spaces < i) {
+                return None;
+            }
+            if spaces == line.len() {
+                blank = blank.max(spaces);
+            } else if let Some(indent) = indent {
+                if spaces < indent {
+                    break;
+                }
+            } else {
+                if spaces <= parent || blank > spaces {
+                    return None;
+                }
+                indent = Some(spaces);
+            }
+            self.at = after;
+        }
+        indent.map(|indent| (&self.text[start..self.at], indent))
+    }
+}
+
+/// The key of `key:` or `key: value`, if it is a plain word and surely a text or stands in double quotes, and what follows
+/// the colon.
+fn plain_key(content: &str) -> Option<(&str, &str)> {
+    if let Some(quoted) = content.strip_prefix('"') {
+        let (key, rest) = quoted.split_once('"')?;
+        let rest = rest.strip_prefix(':').filter(|r| r.is_empty() || r.starts_with(' '))?;
+        return (key.len() <= MAX_KEY && !key.contains(['\\', '\t'])).then_some((key, rest));
+    }
+    let word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'/' | b'-');
+    let length = content.bytes().take_while(|b| word(b)).count();
+    let key = &content[..length];
+    let mut after = content.bytes().skip(length);
+    let ends = after.next() == Some(b':') && matches!(after.next(), None | Some(b' '));
+    let plain = ends && length <= MAX_KEY && key.starts_with(|c: char| c.is_ascii_alphabetic());
+    (plain && matches!(resolve(key, Dialect::V2), Resolved::Str)).then(|| (key, &content[length + 1..]))
+}
+
+/// What a value on one line is.
+enum Value<'t> {
+    /// Nothing: it may follow on the next lines.
+    None,
+    /// A scalar.
+    Scalar(Scalar<'t>),
+    /// An empty collection; whether it is a mapping.
+    Empty(bool),
+    /// The header of a block scalar: whether it is folded, and how its end is cut.
+    Block(bool, Option<u8>),
+}
+
+/// Whether nothing but a comment follows a value.
+fn ends(rest: &str) -> bool {
+    let comment = rest.trim_start_matches(' ');
+    comment.is_empty() || comment.starts_with('#') && comment.len() < rest.len()
+}
+
+fn value(text: &str) -> Option<Value<'_>> {
+    let text = text.trim_matches(' ');
+    let bytes = text.as_bytes();
+    Some(match bytes {
+        [] | [b'#', ..] => Value::None,
+        [b'{', b'}', ..] | [b'[', b']', ..] if ends(&text[2..]) => Value::Empty(bytes[0] == b'{'),
+        [b'|' | b'>', rest @ ..] => match rest {
+            [] => Value::Block(bytes[0] == b'>', None),
+            [chomp @ (b'-' | b'+')] => Value::Block(bytes[0] == b'>', Some(*chomp)),
+            _ => return None,
+        },
+        [b'"', inner @ ..] => {
+            let mut escaped = false;
+            let length = inner.iter().position(|b| {
+                let closes = *b == b'"' && !escaped;
+                escaped = *b == b'\\' && !escaped;
+                closes
+            })?;
+            let inner = &text[1..=length];
+            let known = |pair: &[u8]| matches!(pair, [_, b'n' | b't' | b'"' | b'\\', ..]);
+            let mut at = 0;
+            while let Some(found) = memchr::memchr2(b'\\', b'\t', &inner.as_bytes()[at..]) {
+                if inner.as_bytes()[at + found] == b'\t' || !known(&inner.as_bytes()[at + found..]) {
+                    return None;
+                }
+                at += found + 2;
+            }
+            ends(&text[length + 2..]).then_some(Value::Scalar(Scalar::Double(inner)))?
+        }
+        [b'\'', inner @ ..] => {
+            let length = memchr::memchr(b'\'', inner)?;
+            let whole = ends(&text[length + 2..]) && !inner[..length].contains(&b'\t');
+            whole.then_some(Value::Scalar(Scalar::Single(&text[1..=length])))?
+        }
+        _ => Value::Scalar(Scalar::Plain(plain(text)?)),
+    })
+}
+
+/// A plain scalar without the comment after it: any text that is not an infinite number.
+fn plain(text: &str) -> Option<&str> {
+    let text = match memchr::memmem::find(text.as_bytes(), b" #") {
+        Some(comment) => text[..comment].trim_end_matches(' '),
+        None => text,
+    };
+    let bytes = text.as_bytes();
+    let first = match bytes {
+        [b'-', second, ..] => second,
+        [b'-'] | [] => return None,
+        [first, ..] => first,
+    };
+    let starts =
+        first.is_ascii_alphanumeric() || matches!(first, b'/' | b'_' | b'.' | b'-' | b'(' | b'$' | b'+');
+    let colon = |i: usize| matches!(bytes.get(i + 1), None | Some(b' '));
+    if !starts || memchr::memchr(b'\t', bytes).is_some() || memchr::memchr_iter(b':', bytes).any(colon) {
+        return None;
+    }
+    // Only these can begin a number.
+    if !first.is_ascii_alphabetic()
+        && matches!(resolve(text, Dialect::V2), Resolved::Float(x) if !x.is_finite())
+    {
+        return None;
+    }
+    Some(text)
+}
+
+/// An open block collection.
+struct Open {
+    column: usize,
+    is_mapping: bool,
+    /// Whether its last entry has no value yet.
+    awaits: bool,
+}
+
+/// The open collections, the document's own mapping first.
+struct Blocks<'s, S> {
+    open: Vec<Open>,
+    sink: &'s mut S,
+}
+
+impl<S: Sink> Blocks<'_, S> {
+    fn push(&mut self, column: usize, is_mapping: bool) -> Option<()> {
+        self.open.push(Open { column, is_mapping, awaits: false });
+        self.sink.open(is_mapping)
+    }
+
+    /// Opens a collection where a value is awaited.
+    fn nest(&mut self, column: usize, is_mapping: bool) -> Option<()> {
+        let deep = self.open.len() >= MAX_DEPTH;
+        let top = self.open.last_mut()?;
+        if !top.awaits || deep {
+            return None;
+        }
+        top.awaits = false;
+        self.push(column, is_mapping)
+    }
+
+    /// The innermost collection goes on: an entry without a value has none.
+    fn next_entry(&mut self) -> Option<&mut Open> {
+        if self.open.last()?.awaits {
+            self.sink.scalar(&Scalar::Empty)?;
+        }
+        self.open.last_mut()
+    }
+
+    fn close(&mut self) -> Option<()> {
+        self.next_entry()?;
+        self.open.pop();
+        self.sink.close()
+    }
+
+    /// Closes the collections that stand further right; all of them for `None`.
+    fn close_to(&mut self, column: Option<usize>) -> Option<()> {
+        while self.open.last().is_some_and(|top| column.is_none_or(|column| top.column > column)) {
+            self.close()?;
+        }
+        Some(())
+    }
+
+    /// A line whose content stands at that column.
+    fn line(&mut self, mut column: usize, mut content: &str, lines: &mut Lines<'_>) -> Option<()> {
+        self.close_to(Some(column))?;
+        while let Some(rest) = content.strip_prefix('-').filter(|r| r.is_empty() || r.starts_with(' ')) {
+            let top = self.open.last()?;
+            if top.column < column || top.is_mapping {
+                self.nest(column, false)?;
+            }
+            self.next_entry()?.awaits = true;
+            content = rest.trim_start_matches(' ');
+            column += 1 + rest.len() - content.len();
+            if content.is_empty() {
+                return Some(());
+            }
+        }
+        let top = self.open.last()?;
+        let rest = match plain_key(content) {
+            Some((key, rest)) => {
+                if top.column == column && !top.is_mapping {
+                    self.close()?;
+                }
+                let top = self.open.last()?;
+                if top.column < column {
+                    self.nest(column, true)?;
+                } else if !top.is_mapping || top.column != column {
+                    return None;
+                }
+                self.next_entry()?;
+                self.sink.key(key)?;
+                rest
+            }
+            // An item of a sequence, or a value on a line of its own.
+            None if top.awaits && top.column < column => content,
+            None => return None,
+        };
+        let value = value(rest)?;
+        let top = self.open.last_mut()?;
+        top.awaits = matches!(value, Value::None);
+        match value {
+            Value::None => Some(()),
+            Value::Scalar(scalar) => self.sink.scalar(&scalar),
+            Value::Empty(is_mapping) => {
+                self.sink.open(is_mapping)?;
+                self.sink.close()
+            }
+            Value::Block(folded, chomp) => {
+                let (lines, indent) = lines.block_scalar(top.column)?;
+                self.sink.scalar(&Scalar::Block(Block { lines, indent, folded, chomp }))
+            }
+        }
+    }
+}

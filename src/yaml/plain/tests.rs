@@ -1,0 +1,221 @@
+//! What is read as plain is what the reader takes, and means the same.
+
+use super::super::{Limits, Node, Tag, Value as Tree, read_v2_json};
+use super::*;
+use serde_json::Value as Json;
+
+/// What the reader has read, as `read_plain_json` tells it.
+fn json(node: &Node) -> Json {
+    match &node.value {
+        Tree::Sequence(items) => items.iter().map(json).collect(),
+        Tree::Mapping(map) => {
+            let entry = |e: &super::super::Entry| (e.key.text().unwrap().to_owned(), json(&e.value));
+            Json::Object(map.entries.iter().map(entry).collect())
+        }
+        Tree::Scalar(s) => match s.tag {
+            Tag::Null => Json::Null,
+            Tag::Bool => Json::Bool(&*s.text == "true"),
+            Tag::Int | Tag::Float => Json::from(s.text.parse::<f64>().unwrap()),
+            _ => Json::String(s.text.to_string()),
+        },
+    }
+}
+
+/// Takes note of nothing: for a document of which only the head is wanted.
+struct Nothing;
+
+impl Sink for Nothing {
+    fn key(&mut self, _: &str) -> Option<()> {
+        Some(())
+    }
+    fn scalar(&mut self, _: &Scalar<'_>) -> Option<()> {
+        Some(())
+    }
+    fn open(&mut self, _: bool) -> Option<()> {
+        Some(())
+    }
+    fn close(&mut self) -> Option<()> {
+        Some(())
+    }
+}
+
+/// Whether a text is plain. If so, the reader must take it and find the same in it.
+fn agrees(text: &str) -> bool {
+    let limits = Limits::default();
+    if read_plain(text, &limits, &mut Nothing).is_none() {
+        return false;
+    }
+    let read = read_v2_json(text, &limits).unwrap_or_else(|e| panic!("{text}: {e}"));
+    if let Some(plain) = read_plain_json(text, &limits) {
+        assert_eq!(plain, json(&read), "{text}");
+    }
+    true
+}
+
+#[test]
+fn what_is_read_as_plain_is_what_the_reader_takes() {
+    // Lines put together in every way.
+    let pieces = [
+        "kind: A\n",
+        "a: 1\n",
+        "a:\n",
+        "  b: x y\n",
+        "  b:\n",
+        "  - c\n",
+        "- c\n",
+        "- d: 1\n",
+        "  e: |\n",
+        "    f\n",
+        "   g\n",
+        "  - - h\n",
+        "    i: \"j\\n\"\n",
+        "-\n",
+        "# k\n",
+        "\n",
+        "    \n",
+        "  l: 'm'\n",
+        "a: >-\n",
+        "  : n\n",
+        "a: .inf\n",
+        "  - o: {}\n",
+        "      p: -1\n",
+        "    -\tq\n",
+        "a: 1:\n",
+        " r: s\n",
+        "<<: t\n",
+        "a: b #c\n",
+        "kind: \"A\n",
+        "a: 1\"\n",
+        "kind: {a: 1,\n",
+        "...\n",
+        "---\n",
+    ];
+    let mut taken = 0;
+    let n = pieces.len();
+    for number in 0..2 * n * n * n {
+        let first = if number < n * n * n { "a:\n" } else { "a:\n  b:\n" };
+        let text: String = first.to_owned() + &[0, 1, 2].map(|i| pieces[number / n.pow(i) % n]).concat();
+        taken += usize::from(agrees(&text));
+    }
+    assert!(taken > 1_000, "{taken}");
+}
+
+#[test]
+fn what_a_generator_writes_means_the_same() {
+    let mut state = 11_u64;
+    let mut below = |n: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % n
+    };
+    let keys = ["a", "b", "kind", "c/d.e-f", "\"q r\"", "on", "12", "x_1"];
+    let values = [
+        "",
+        " 1",
+        " text of words",
+        " \"q\\\\\\n\\\"\"",
+        " 'q'",
+        " {}",
+        " []",
+        " |",
+        " |-",
+        " >+",
+        " |+",
+        " -1.5e3",
+        " http://a:80/b",
+        " .5",
+        " 2020-01-01",
+        " 1e999",
+        " -.Inf",
+        " a: b",
+        " *x",
+        " &x y",
+        " !t z",
+        " {a: b}",
+        " \"open",
+        " end\"",
+        " ?",
+        " - a",
+        " 0o7_",
+        " 0x1F",
+        " 12345678901234567890",
+        " -0",
+        " -0.0",
+        " 1_000",
+        " <<",
+        " =",
+        " ~",
+        " No",
+        " @a",
+        " a#b",
+        " a #b",
+        " # c",
+        " \"a\" # b",
+        " 'a'#b",
+        " {}#",
+        " [] # x",
+        " 'it''s'",
+        " a\tb",
+        " ---",
+        " x ",
+        " \u{e9}",
+        " a\u{2028}b",
+        " a\u{a0}",
+        " \"\\x\"",
+        " 1:30",
+    ];
+    let mut taken = 0;
+    for _ in 0..60_000 {
+        let mut text = String::new();
+        let mut depth = 0;
+        for _ in 0..=below(9) {
+            // Mostly in order.
+            depth = if below(4) > 0 { (depth + below(2)).min(3) } else { below(3) };
+            let spaces = if below(9) > 0 { 2 * depth } else { below(7) };
+            text.push_str(&" ".repeat(spaces));
+            text.push_str(["", "", "", "", "- ", "- - ", "-   ", "# "][below(8)]);
+            if below(8) > 0 {
+                let rare = below(6) == 0;
+                text.push_str(keys[below(if rare { keys.len() } else { 4 })]);
+                text.push(':');
+            }
+            let rare = below(6) == 0;
+            text.push_str(values[below(if rare { values.len() } else { 12 })]);
+            let ends = if below(9) > 0 { 4 } else { 7 };
+            text.push_str(["\n", "\n", "\n", "\n", "\n\n", "\n   \n", ""][below(ends)]);
+        }
+        taken += usize::from(agrees(&text));
+    }
+    assert!(taken > 2_000, "{taken}");
+}
+
+#[test]
+fn values_files_and_manifests_are_plain() {
+    let text = "# note\n---\napiVersion: v1\nkind: A # b\nmetadata:\n  # note\n  name: x\n  \"helm.sh/hook\": 'c'\n  note: |\n    a\n   \n    b: c\n\nspec:\n- a: 1\n  b:\n  - |-\n    text: {{\n\n  - c\nnone:\nlast: \u{e9}\n...\n# end\n";
+    assert!(agrees(text.replace('\u{e9}', "e").as_str()));
+    let read = read_plain_json(&text.replace('\u{e9}', "e"), &Limits::default()).unwrap();
+    assert_eq!(read["metadata"]["note"], "a\n\nb: c\n");
+    assert_eq!(read["spec"][0]["b"][0], "text: {{");
+    assert_eq!((&read["none"], &read["kind"]), (&Json::Null, &Json::from("A")));
+    for refused in [
+        "a: {b: c}\n",
+        "a: b: c\n",
+        "a: &b c\n",
+        "a: *b\n",
+        "a: !t b\n",
+        "a: \u{85}\n",
+        "a: \u{e9}\n",
+        "a:\n\tb: c\n",
+        "text\n",
+        "- a\n",
+        "a: 'b\n",
+        "%x\n",
+        "a: 1\n---\nb: 1\n",
+        "kind: \"a\nspec: 1\nkind: b\"\n",
+        "# only\n",
+        "",
+    ] {
+        assert!(!agrees(refused), "{refused}");
+    }
+    // What a folded scalar says is left to the reader.
+    assert!(agrees("a: >\n  b\n") && read_plain_json("a: >\n  b\n", &Limits::default()).is_none());
+}
