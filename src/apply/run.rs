@@ -522,6 +522,7 @@ mod tests {
             withheld: Vec::new(),
             secrets: Vec::new(),
             held: Vec::new(),
+            left: Vec::new(),
             approval: None,
             unchanged: 0,
         }

@@ -124,6 +124,7 @@ mod tests {
             hooks: Vec::new(),
             generated: std::sync::Arc::default(),
             state: AppState::Ready,
+            outline: None,
             inputs: [].into(),
             secrets: Default::default(),
         })

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Value, json};
 
 use super::cache::{AppRender, Cache, ScopeAnswers};
-use super::inputs::{self, Inputs, NoInputs, Resolved};
+use super::inputs::{self, Inputs, NoInputs, Placeholders, Resolved};
 use super::load::{Composed, Layers, LoadedApp, Repository, load};
 use super::normal::Head;
 use super::object::{Digest, Interner, Object, ObjectId, Origin, split_api_version};
@@ -54,6 +54,8 @@ pub struct Options<'a> {
     pub charts: Option<&'a dyn Charts>,
     /// Who knows the live inputs.
     pub inputs: &'a dyn Inputs,
+    /// Whether pending apps are outlined ([`RenderedApp::outline`]).
+    pub outlines: bool,
 }
 
 impl<'a> Options<'a> {
@@ -70,6 +72,7 @@ impl<'a> Options<'a> {
             remote: None,
             charts: None,
             inputs: &NoInputs,
+            outlines: false,
         }
     }
 }
@@ -136,6 +139,12 @@ pub fn render_loaded(
             Err(problems) => Err(problems.clone()),
         },
     );
+    // What nobody has looked up yet is rendered again anyway.
+    let outlines = if options.outlines && resolved.values().all(|r| r.unknown.is_empty()) {
+        outlines(&job, &selected, &scopes)
+    } else {
+        BTreeMap::new()
+    };
 
     let mut apps = Vec::with_capacity(selected.len());
     let mut rendered = 0;
@@ -152,14 +161,9 @@ pub fn render_loaded(
                     let id = ObjectId::new("", "Secret", Some(&secret.at.namespace), &secret.at.name);
                     (id, name, secret.origin.clone())
                 }));
-                apps.push(assemble(
-                    app,
-                    needs,
-                    &repository.cloud.spec,
-                    secrets.into(),
-                    None,
-                    job.resolved(app),
-                ));
+                let missing =
+                    assemble(app, needs, &repository.cloud.spec, secrets.into(), None, job.resolved(app));
+                apps.push(Arc::new(RenderedApp { outline: outlines.get(name).cloned(), ..missing }));
             }
             Ok(Some((render, fresh))) => {
                 rendered += usize::from(fresh);
@@ -177,14 +181,8 @@ pub fn render_loaded(
                 }
                 super::ownership::check_places(repository, app, &render.objects, &mut problems);
                 let secrets = secrets.remove(name).unwrap_or_default().into();
-                apps.push(assemble(
-                    app,
-                    needs,
-                    &repository.cloud.spec,
-                    secrets,
-                    Some(&render),
-                    job.resolved(app),
-                ));
+                let (spec, inputs) = (&repository.cloud.spec, job.resolved(app));
+                apps.push(Arc::new(assemble(app, needs, spec, secrets, Some(&render), inputs)));
             }
         }
     }
@@ -247,7 +245,7 @@ fn assemble(
     generated: Arc<[GeneratedSecret]>,
     render: Option<&AppRender>,
     resolved: &Resolved,
-) -> Arc<RenderedApp> {
+) -> RenderedApp {
     let spec = &app.app.spec;
     let defaults = &cloud.defaults;
     let policy = Policy {
@@ -261,7 +259,7 @@ fn assemble(
         backup: spec.backup.clone(),
         force_conflicts: spec.force_conflicts.or(defaults.force_conflicts).unwrap_or(true),
     };
-    Arc::new(RenderedApp {
+    RenderedApp {
         name: app.app.metadata.name.as_str().into(),
         namespace: spec.namespace.as_deref().map(Into::into),
         depends_on: needs.iter().map(|n| n.as_str().into()).collect(),
@@ -274,9 +272,33 @@ fn assemble(
             Some(_) => AppState::Ready,
             None => AppState::Pending(resolved.missing.clone()),
         },
+        outline: None,
         inputs: resolved.used.as_slice().into(),
         secrets: resolved.secrets.clone(),
-    })
+    }
+}
+
+/// What pending apps would have: rendered with placeholders for all their inputs, so that the cache knows it until a file changes.
+fn outlines<'a>(
+    job: &Job<'a>,
+    selected: &[(&'a LoadedApp, Vec<String>)],
+    scopes: &dyn Scopes,
+) -> BTreeMap<&'a str, Arc<[ObjectId]>> {
+    let is_pending = |app: &LoadedApp| !job.resolved(app).missing.is_empty();
+    let pending: Vec<&LoadedApp> = selected.iter().map(|(app, _)| *app).filter(|a| is_pending(a)).collect();
+    let resolved = pending
+        .iter()
+        .map(|app| (app.app.metadata.name.as_str(), inputs::resolve(app, &Placeholders, None)))
+        .collect();
+    let job = Job { resolved: &resolved, ..*job };
+    let outline = |app: &&LoadedApp| {
+        let stage = job.first_stage(app).ok()?;
+        let (render, _) = job.second_stage(app, &stage, scopes).ok()??;
+        Some(render.objects.iter().map(|o| o.id.clone()).collect())
+    };
+    let found = parallel(job.options.threads, &pending, outline);
+    let names = pending.iter().map(|app| app.app.metadata.name.as_str());
+    names.zip(found).filter_map(|(name, ids)| Some((name, ids?))).collect()
 }
 
 /// The revision's own CRDs first, then who else knows.

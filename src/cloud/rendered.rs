@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::inputs::{InputSource, Secrets, UsedInput};
 use super::nodes::NodeRule;
-use super::object::{Digest, Object};
+use super::object::{Digest, Object, ObjectId};
 use super::spec::{Backup, Drift, Health, Hooks, Prune, Recreate, Rollback, Seconds};
 
 /// One revision's desired state for one profile. Complete: if any app had failed, there would be none.
@@ -71,6 +71,9 @@ pub struct RenderedApp {
     pub digest: Digest,
     /// Whether everything it needs exists.
     pub state: AppState,
+    /// Of a pending app: the objects that it would have, as a render with placeholders tells. `None` where nobody asked for that, or where
+    /// placeholders do not render.
+    pub outline: Option<Arc<[ObjectId]>>,
     /// Its live inputs, for the record.
     pub inputs: Arc<[UsedInput]>,
     /// Values of Secrets that are part of its render: to be masked wherever text leaves.

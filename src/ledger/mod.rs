@@ -9,5 +9,5 @@ mod record;
 pub(crate) mod seal;
 mod store;
 
-pub use record::{DriftRecord, Entry, RevisionInfo, SyncRecord, What, inputs};
+pub use record::{DriftRecord, Entry, RevisionInfo, SyncRecord, What, inputs, values};
 pub use store::{Ledger, LedgerError, read};

@@ -10,6 +10,8 @@ use crate::plan::Plan;
 
 /// How many actions of a plan are recorded one by one.
 const ACTIONS: usize = 500;
+/// How many bytes of values of live inputs are recorded.
+const VALUES: usize = 256 << 10;
 
 /// Which commit, by whom.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +85,9 @@ pub struct SyncRecord {
     /// a Secret a digest that depends on the cloud's key.
     #[serde(default)]
     pub inputs: Vec<String>,
+    /// The whole values of those that are no Secrets', by source: what a restart falls back on when the source is gone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub values: BTreeMap<String, String>,
     /// Which cluster (the uid of kube-system) and how far its resourceVersions had come: a lower one later means that the
     /// cluster was restored from a backup.
     #[serde(default)]
@@ -122,6 +127,7 @@ impl SyncRecord {
             ready,
             failed: failed.iter().take(ACTIONS).cloned().collect(),
             inputs: Vec::new(),
+            values: BTreeMap::new(),
             cluster: String::new(),
             resource_version: 0,
         }
@@ -144,6 +150,23 @@ pub fn inputs(cloud: &RenderedCloud) -> Vec<String> {
             format!("{source}: {value} [{}]", apps.into_iter().collect::<Vec<_>>().join(", "))
         })
         .collect()
+}
+
+/// The whole values of live inputs that are no Secrets', by source, as far as [`VALUES`] reaches.
+#[must_use]
+pub fn values(cloud: &RenderedCloud) -> BTreeMap<String, String> {
+    let mut room = VALUES;
+    let mut out = BTreeMap::new();
+    for input in cloud.apps.iter().flat_map(|a| a.inputs.iter()) {
+        let Some(value) = &input.value else { continue };
+        let source = input.source.to_string();
+        if out.contains_key(&source) || value.len() > room {
+            continue;
+        }
+        room -= value.len();
+        out.insert(source, value.to_string());
+    }
+    out
 }
 
 /// One drift.

@@ -1,5 +1,6 @@
 //! The ledger's file and the thread that writes it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
@@ -89,6 +90,13 @@ impl Ledger {
     #[must_use]
     pub fn highest(&self, cluster: &str) -> u64 {
         self.newest.as_ref().filter(|sync| sync.cluster == cluster).map_or(0, |sync| sync.resource_version)
+    }
+
+    /// The live inputs of the newest sync of this cluster that is recorded, by source, and its revision.
+    #[must_use]
+    pub fn last_inputs(&self, cluster: &str) -> (String, BTreeMap<String, String>) {
+        let newest = self.newest.as_ref().filter(|sync| sync.cluster == cluster);
+        newest.map(|sync| (sync.revision.short().to_owned(), sync.values.clone())).unwrap_or_default()
     }
 
     /// A sync came to its end.

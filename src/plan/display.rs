@@ -200,6 +200,9 @@ pub fn listing(plan: &Plan) -> String {
     for secret in &plan.secrets {
         let _ = writeln!(out, "{} [{}]", secret.line(), secret.app);
     }
+    for left in &plan.left {
+        let _ = writeln!(out, "left     {} [{}]: {}", left.id, left.app, left.why());
+    }
     for held in &plan.held {
         let _ = writeln!(out, "held     {} [{}]: {}", held.what, held.app, held.hold);
     }

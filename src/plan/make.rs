@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::guard::{self, Guard};
 use super::operation::Operation;
 use super::order::{self, Phase};
-use super::{Action, AppMemory, AppPlan, Facts, Live, Plan, Verb, Withheld, adopt, hold, hooks};
+use super::{Action, AppMemory, AppPlan, Facts, Left, Live, Plan, Verb, Withheld, adopt, hold, hooks};
 use crate::cloud::{AppState, ObjectId, RenderedApp, RenderedCloud};
 
 /// Compares desired with live.
@@ -17,8 +17,10 @@ use crate::cloud::{AppState, ObjectId, RenderedApp, RenderedCloud};
 pub fn make(desired: &RenderedCloud, facts: &Facts) -> Plan {
     let mut apps: Vec<AppPlan> = Vec::with_capacity(desired.apps.len());
     let mut wanted: HashMap<&ObjectId, &Arc<str>> = HashMap::new();
-    // A pending app's objects are not rendered: what it had stays.
+    // A pending app's objects are not rendered: what it had stays, and what it takes from others.
     let mut pending: BTreeSet<&str> = BTreeSet::new();
+    let mut awaited: HashMap<&ObjectId, &Arc<str>> = HashMap::new();
+    let mut unclear: Option<&Arc<str>> = None;
     let mut unchanged = 0;
     let gone_apps = || facts.apps.iter().filter(|(app, _)| desired.app(app).is_none());
     // A renamed app's hooks have run under its old name.
@@ -40,6 +42,10 @@ pub fn make(desired: &RenderedCloud, facts: &Facts) -> Plan {
         if let AppState::Pending(missing) = &app.state {
             plan.pending.clone_from(missing);
             pending.insert(&app.name);
+            match &app.outline {
+                Some(ids) => awaited.extend(ids.iter().map(|id| (id, &app.name))),
+                None => unclear = unclear.or(Some(&app.name)),
+            }
         }
         for object in &app.objects {
             wanted.insert(&object.id, &app.name);
@@ -73,7 +79,15 @@ pub fn make(desired: &RenderedCloud, facts: &Facts) -> Plan {
         .filter(|(id, known)| !wanted.contains_key(id) && !pending.contains(&*known.app))
         .collect();
     gone.sort_by(|a, b| a.0.cmp(b.0));
+    let mut left = Vec::new();
     for (id, known) in gone {
+        let to = awaited.get(id).copied();
+        let is_there = !matches!(known.live, Live::Absent | Live::Deleting);
+        if let Some(name) = to.or(unclear).filter(|_| is_there) {
+            let (app, certain) = (Arc::clone(&known.app), to.is_some());
+            left.push(Left { app, id: id.clone(), to: Arc::clone(name), certain });
+            continue;
+        }
         let app = desired.app(&known.app);
         let kept = kept(id, known.keep, app.map(|a| &**a));
         let verb = if known.live == Live::Deleting {
@@ -110,14 +124,15 @@ pub fn make(desired: &RenderedCloud, facts: &Facts) -> Plan {
     }
     // Of these nothing is left but their record, and what a deletion that was cut short has still to do.
     for (app, _) in gone_apps() {
-        if !apps.iter().any(|a| a.app == *app) && !withheld.iter().any(|w| w.app == *app) {
+        let has_more = withheld.iter().any(|w| w.app == *app) || left.iter().any(|l| l.app == *app);
+        if !apps.iter().any(|a| a.app == *app) && !has_more {
             apps.push(removed(Arc::clone(app), Vec::new()));
         }
     }
     let adoptable = adopt::withhold(&mut apps, &mut withheld, facts);
     let held = hold::take(&mut apps, &mut withheld, &facts.holds);
     let approval = guard::approval_digest(&withheld);
-    let mut plan = Plan { apps, withheld, secrets: Vec::new(), held, approval, unchanged };
+    let mut plan = Plan { apps, withheld, secrets: Vec::new(), held, left, approval, unchanged };
     if plan.approval.is_some_and(|digest| facts.approved.contains(&digest)) && !facts.prune_frozen {
         release(&mut plan, adoptable);
     }

@@ -37,6 +37,7 @@ fn app(name: &str, objects: Vec<Object>) -> Arc<RenderedApp> {
         digest: Digest::of(name.as_bytes()),
         generated: std::sync::Arc::default(),
         state: AppState::Ready,
+        outline: None,
         inputs: [].into(),
         secrets: Default::default(),
     })
@@ -244,6 +245,40 @@ fn a_pending_app_keeps_what_it_has() {
     let plan = make(&cloud(vec![Arc::new(pending)]), &facts);
     assert!(words(&plan).is_empty() && plan.withheld.is_empty());
     assert_eq!(plan.apps[0].pending, ["Secret n/db"]);
+}
+
+#[test]
+fn an_object_that_moves_into_a_pending_app_is_left_until_that_is_applied() {
+    let mut facts = Facts::default();
+    for (owner, name) in [("old", "moved"), ("old", "dropped"), ("gone", "renamed")] {
+        remember(&mut facts, owner, &map(name, "1"), Live::InSync);
+        facts.apps.entry(owner.into()).or_default();
+    }
+    facts.approved = Vec::new();
+    let old = app("old", vec![]);
+    let mut new = (*app("new", vec![])).clone();
+    new.state = AppState::Pending(vec!["Secret n/db".into()]);
+    new.outline = Some([map("moved", "").id, map("renamed", "").id].into());
+    let plan = make(&cloud(vec![Arc::clone(&old), Arc::new(new.clone())]), &facts);
+    assert_eq!(words(&plan), ["old: prune dropped"], "what it does not have goes as ever");
+    let left = |plan: &Plan| -> Vec<String> {
+        plan.left.iter().map(|l| format!("{} {} {}", l.app, l.id.name, l.certain)).collect()
+    };
+    assert_eq!(left(&plan), ["old moved true", "gone renamed true"]);
+    assert!(!plan.apps.iter().any(|a| a.removed), "its record stays: it has an object");
+    assert!(plan.withheld.is_empty());
+
+    // What it will have cannot be told: everything is left.
+    new.outline = None;
+    let plan = make(&cloud(vec![Arc::clone(&old), Arc::new(new)]), &facts);
+    assert!(words(&plan).is_empty() && plan.withheld.is_empty());
+    assert_eq!(left(&plan), ["old dropped false", "old moved false", "gone renamed false"]);
+
+    // Applied: they move.
+    let new = app("new", vec![map("moved", "1"), map("renamed", "1")]);
+    let plan = make(&cloud(vec![old, new]), &facts);
+    assert_eq!(words(&plan), ["old: prune dropped", "new: adopt moved", "new: adopt renamed"]);
+    assert!(plan.left.is_empty());
 }
 
 #[test]

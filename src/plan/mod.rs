@@ -142,6 +142,32 @@ pub struct Withheld {
     pub guard: guard::Guard,
 }
 
+/// An object that is not pruned for a pending app's sake.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Left {
+    /// The app that had it, and has its record.
+    pub app: Arc<str>,
+    /// The object.
+    pub id: ObjectId,
+    /// The pending app.
+    pub to: Arc<str>,
+    /// Whether it will be there: a render with placeholders has it.
+    pub certain: bool,
+}
+
+impl Left {
+    /// `moves to app web once that is not pending any more`
+    #[must_use]
+    pub fn why(&self) -> String {
+        let Self { to, .. } = self;
+        if self.certain {
+            format!("it moves to app {to} once that is not pending any more")
+        } else {
+            format!("not in Git any more, or it moves to app {to}: known once that is not pending any more")
+        }
+    }
+}
+
 /// Everything that turns live into desired.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Plan {
@@ -155,6 +181,9 @@ pub struct Plan {
     /// What a hold keeps from being done.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<hold::Held>,
+    /// Objects that no rendered app has, left because a pending app may: they move there once it is applied.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<Left>,
     /// The digest that an approval must name; `None` when nothing is withheld.
     pub approval: Option<Digest>,
     /// Objects that are as Git says.

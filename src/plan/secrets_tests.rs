@@ -45,6 +45,7 @@ fn cloud(secrets: Vec<GeneratedSecret>, manifests: Vec<Value>) -> RenderedCloud 
         hooks: Vec::new(),
         generated: secrets.into(),
         state: AppState::Ready,
+        outline: None,
         inputs: [].into(),
         secrets: Default::default(),
     };

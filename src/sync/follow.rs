@@ -242,6 +242,7 @@ pub enum Once {
 pub fn render_once(options: FollowOptions, discovery: Arc<Discovery>) -> Result<Once, String> {
     let (wake, inbox) = channel();
     let (outbox, mut news) = mpsc::channel(4);
+    options.inputs.outline();
     let mut follower = Follower {
         inbox,
         wake,
@@ -640,6 +641,7 @@ impl Follower {
             remote: Some(&self.remotes),
             charts,
             inputs: &*self.options.inputs,
+            outlines: self.options.inputs.outlines(),
             ..Options::new(&scopes)
         };
         Ok(render(tree, &self.options.profile, &options)?)

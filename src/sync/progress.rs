@@ -333,6 +333,7 @@ impl Engine {
         let took = active.seen.elapsed();
         let mut record = SyncRecord::of(&desired.revision, &active.plan, active.writes, failed, took, ready);
         record.inputs = ledger::inputs(&desired.cloud);
+        record.values = ledger::values(&desired.cloud);
         record.cluster.clone_from(&self.cloudsync.status.cluster);
         record.resource_version = self.leadership.highest();
         self.ledger.sync(&record);

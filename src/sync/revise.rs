@@ -107,6 +107,12 @@ impl Engine {
         }
         let facts = self.facts();
         let plan = plan::make(&desired.cloud, &facts);
+        if !facts.objects.is_empty() || plan.actions().next().is_some() {
+            self.inputs.store.outline();
+        }
+        for left in &plan.left {
+            tracing::info!(app = %left.app, object = %left.id, "{}", left.why());
+        }
         let uses_approval = plan.withheld.iter().all(|w| w.guard.is_final()) && plan.approval.is_some();
         if uses_approval && let Some(digest) = plan.approval {
             if self.prepares_first(&desired, &plan) {

@@ -262,6 +262,11 @@ async fn lead(
         charts: options.charts.clone(),
         inputs: Arc::default(),
     };
+    if !inventory.is_empty() {
+        follow.inputs.outline();
+        let (revision, values) = ledger.last_inputs(&cloudsync.status.cluster);
+        follow.inputs.remember(&revision, values);
+    }
     let follow = Follow::start(follow, Arc::clone(&discovery)).map_err(StartError::Refused)?;
     let target = Target {
         client: client.clone(),

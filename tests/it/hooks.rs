@@ -60,6 +60,7 @@ fn revision(id: &str, name: &str, objects: Vec<Object>, hooks: Vec<Hook>) -> New
         digest,
         generated: std::sync::Arc::default(),
         state: AppState::Ready,
+        outline: None,
         inputs: [].into(),
         secrets: Default::default(),
     };

@@ -167,6 +167,88 @@ fn a_cloud_starts_from_nothing_and_goes_on_when_its_inputs_appear() {
 
 #[test]
 #[ignore = "needs the control plane: ./tests/run"]
+fn after_a_restart_a_value_whose_source_is_gone_is_the_recorded_one_but_never_a_secrets() {
+    let cloud = cloud();
+    service(&cloud);
+    secret(&cloud, FIRST);
+    let mut retune = cloud.start();
+    cloud.await_ready(&cloud.repo.head());
+    let nb = || Some(cloud.get("configmap", "web")?["data"]["nb"].as_str()?.to_owned());
+    let applied = nb().expect("applied");
+    cloud.settled();
+    retune.signal("TERM");
+    assert!(retune.wait().success());
+
+    control_plane().kubectl(&["delete", "service", "ovn-nb", "-n", &cloud.name]);
+    let mut retune = cloud.start();
+    retune.wait_for(0, SOON, |l| l.contains("a live input is gone"));
+    let told = eventually("the status says so", SOON, || {
+        let inputs = cloud.cloudsync()?.pointer("/status/inputs")?.clone();
+        inputs.as_array()?.iter().find(|i| i["state"] == "gone").cloned()
+    });
+    let message = told["message"].as_str().expect("a message");
+    let head = &cloud.repo.head()[..10];
+    assert_eq!(message, format!("does not exist; last known from the record of {head}"), "{told}");
+    let patch = json!({"data": {"nb": "by hand"}}).to_string();
+    control_plane().kubectl(&["patch", "cm", "web", "-n", &cloud.name, "--type", "merge", "-p", &patch]);
+    eventually("drift is corrected to the recorded value", SOON, || nb().filter(|nb| *nb == applied));
+    retune.signal("TERM");
+    assert!(retune.wait().success());
+
+    // A Secret's value is nowhere but in the cluster.
+    control_plane().kubectl(&["delete", "secret", "made-by-operator", "-n", &cloud.name]);
+    let _retune = cloud.start();
+    eventually("web is pending", SOON, || web(&cloud).filter(|w| w["state"] == "pending"));
+    assert_eq!(nb(), Some(applied));
+}
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
+fn an_object_that_moves_into_a_pending_app_in_the_same_commit_is_not_pruned_first() {
+    let both = config_map("moves", "1") + "---\n" + &config_map("goes", "1");
+    let cloud = TestCloud::new("inputs", &[("old", &[], &both)]);
+    let _retune = cloud.start();
+    cloud.await_ready(&cloud.repo.head());
+    let uid = |found: Value| found["metadata"]["uid"].clone();
+    let before = uid(cloud.get("configmap", "moves").expect("applied"));
+
+    let app = format!(
+        "apiVersion: retune.dev/v1alpha1\nkind: App\nmetadata: {{name: late}}\nspec:\n  namespace: {}\n  chart: {{path: charts/late}}\n  \
+         inputs:\n    pw: {{secret: {{name: made-by-operator, key: password}}, values: [pw]}}\n",
+        cloud.name
+    );
+    let template =
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: moves}\ndata: {pw: {{ .Values.pw | quote }}}\n";
+    cloud.repo.commit(
+        "Move an object, drop one, add one",
+        &[
+            ("apps/late.yaml", app.as_str()),
+            ("charts/late/Chart.yaml", "apiVersion: v2\nname: late\nversion: 1.0.0\n"),
+            ("charts/late/values.yaml", "pw: ''\n"),
+            ("charts/late/templates/late.yaml", template),
+            ("manifests/old/objects.yaml", &config_map("comes", "1")),
+        ],
+    );
+    eventually("what is in no app goes", SOON, || cloud.get("configmap", "goes").is_none().then_some(()));
+    let (_, shown, _) = cloud.retune("diff", &[]);
+    assert!(
+        shown.contains("/moves [old]: it moves to app late once that is not pending any more"),
+        "{shown}"
+    );
+    cloud.settled();
+    assert!(cloud.get("configmap", "comes").is_some());
+    assert_eq!(cloud.get("configmap", "moves").map(uid), Some(before.clone()), "left, not pruned");
+
+    secret(&cloud, FIRST);
+    cloud.await_ready(&cloud.repo.head());
+    let after = cloud.get("configmap", "moves").expect("still there");
+    assert_eq!(after["metadata"]["labels"]["retune.dev/app"], "late");
+    assert_eq!(after["data"]["pw"], FIRST);
+    assert_eq!(uid(after), before, "it moved");
+}
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
 fn addresses_of_nodes_are_an_input_and_a_missing_label_makes_the_app_pending() {
     let cloud = TestCloud::new("inputs", &[("other", &[], &config_map("other", "1"))]);
     let (namespace, label) = (&cloud.name, format!("test.example.org/{}", cloud.name));

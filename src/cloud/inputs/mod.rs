@@ -155,6 +155,8 @@ pub struct UsedInput {
     pub source: InputSource,
     /// The value, of a Secret a digest of it that depends on the cloud's key; `None` while it is missing.
     pub record: Option<String>,
+    /// The whole value, unless it is a Secret's: a restart falls back on it.
+    pub value: Option<Arc<str>>,
 }
 
 /// An app's inputs, looked up.
@@ -300,6 +302,10 @@ pub(super) fn resolve(app: &LoadedApp, inputs: &dyn Inputs, seed: Option<[u8; 32
             Lookup::Value(value) => Some(record(&source, &value.0, seed)),
             Lookup::Missing(_) | Lookup::Unknown => None,
         };
+        let plain = match &found {
+            Lookup::Value(Hidden(value)) if !source.is_secret() => Some(Arc::clone(value)),
+            _ => None,
+        };
         match found {
             Lookup::Value(Hidden(value)) => {
                 if source.is_secret() {
@@ -317,7 +323,7 @@ pub(super) fn resolve(app: &LoadedApp, inputs: &dyn Inputs, seed: Option<[u8; 32
                 out.unknown.insert(source.clone());
             }
         }
-        out.used.push(UsedInput { name: name.as_str().into(), source, record });
+        out.used.push(UsedInput { name: name.as_str().into(), source, record, value: plain });
     }
     out.secrets = Secrets::new(secrets);
     out

@@ -177,3 +177,27 @@ fn what_is_wrong_with_an_input_is_told_with_its_place() {
     let selector = told("    a: {nodes: {selector: 'a in'}, values: [a]}\n");
     assert!(selector.contains("spec.inputs.a: selector:"), "{selector}");
 }
+
+#[test]
+fn a_pending_app_is_outlined_with_placeholders_if_that_is_asked_for_and_known_from_then_on() {
+    let (cache, known) = (Cache::default(), Known::default());
+    let outline = |outlines: bool, known: &Known| {
+        let options = Options { inputs: known, cache: Some(&cache), outlines, ..Options::new(&Offline) };
+        let cloud = render(&tree(TWO), "base", &options).unwrap();
+        let web = cloud.app("web").unwrap();
+        assert!(web.objects.is_empty() && matches!(web.state, AppState::Pending(_)));
+        web.outline.as_ref().map(|ids| ids.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    assert_eq!(outline(false, &known), None);
+    assert_eq!(outline(true, &known), Some(vec!["ConfigMap ns/x".to_owned()]));
+    // One value more changes nothing.
+    assert_eq!(outline(true, &known.with("web/pw", "1")), Some(vec!["ConfigMap ns/x".to_owned()]));
+    // A chart that refuses placeholders cannot be outlined.
+    let mut tree = tree(TWO);
+    let picky =
+        format!("{{{{ if ne .Values.conf.pw \"right\" }}}}{{{{ fail \"no\" }}}}{{{{ end }}}}\n{CHART}");
+    tree.insert("chart/templates/x.yaml", picky.into_bytes());
+    let known = Known::default();
+    let options = Options { inputs: &known, outlines: true, ..Options::new(&Offline) };
+    assert_eq!(render(&tree, "base", &options).unwrap().app("web").unwrap().outline, None);
+}

@@ -3,7 +3,8 @@
 //! The follower renders with what the [`Store`] has. What it does not know yet it asks for ([`super::follow::News::Inputs`]); the engine
 //! starts the watches (`watches`) and lets it look again once all of them have told their state: the first plan of a start has every
 //! value that exists. A changed value is an order to render again, and only the apps that use it are rendered. A value that
-//! vanishes stays in force, and that is told.
+//! vanishes stays in force, and that is told. After a restart it is the one that the ledger has of the newest sync
+//! ([`Store::remember`]); a Secret's is not written down, so its apps are pending until it is back.
 //!
 //! | module | subject |
 //! |---|---|
@@ -16,6 +17,7 @@ pub(super) mod read;
 pub(super) mod watches;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::cloud::inputs::{Hidden, InputSource, Inputs, Lookup};
@@ -27,12 +29,18 @@ struct Entry {
     value: Option<Hidden>,
     /// Why there is none now.
     missing: Option<String>,
+    /// The revision of whose record the value is, if this syncer never saw it in the cluster.
+    recorded: Option<Arc<str>>,
 }
 
 /// What is known of the inputs of a cloud; written by the watches, read by renders.
 #[derive(Debug, Default)]
 pub struct Store {
     entries: RwLock<BTreeMap<InputSource, Entry>>,
+    /// Values that an earlier syncer recorded, by source, with the revision: for sources that are gone when they are first looked for.
+    recorded: RwLock<BTreeMap<String, (Arc<str>, Hidden)>>,
+    /// Whether something was applied that may move into a pending app: renders say what such an app would have.
+    outlines: AtomicBool,
 }
 
 /// What news of an input change.
@@ -49,18 +57,44 @@ pub(super) enum Change {
 }
 
 impl Store {
+    /// From now on pending apps are outlined.
+    pub(super) fn outline(&self) {
+        self.outlines.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn outlines(&self) -> bool {
+        self.outlines.load(Ordering::Relaxed)
+    }
+
+    /// Values of the newest sync that is recorded, by source.
+    pub(super) fn remember(&self, revision: &str, values: BTreeMap<String, String>) {
+        let revision: Arc<str> = revision.into();
+        let mut recorded = self.recorded.write().unwrap_or_else(PoisonError::into_inner);
+        let one = |(source, value): (String, String)| (source, (Arc::clone(&revision), Hidden(value.into())));
+        *recorded = values.into_iter().map(one).collect();
+    }
+
     /// Takes news of an input in.
     pub(super) fn set(&self, source: &InputSource, found: Result<Hidden, String>) -> Change {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         let known = entries.contains_key(source);
         let entry = entries.entry(source.clone()).or_default();
+        if !known {
+            let mut recorded = self.recorded.write().unwrap_or_else(PoisonError::into_inner);
+            if let Some((revision, value)) = recorded.remove(&source.to_string()).filter(|_| found.is_err()) {
+                *entry = Entry { value: Some(value), missing: None, recorded: Some(revision) };
+            }
+        }
         match found {
-            Ok(value) if entry.value.as_ref() == Some(&value) => match entry.missing.take() {
-                Some(_) => Change::Back,
-                None => Change::None,
-            },
+            Ok(value) if entry.value.as_ref() == Some(&value) => {
+                entry.recorded = None;
+                match entry.missing.take() {
+                    Some(_) => Change::Back,
+                    None => Change::None,
+                }
+            }
             Ok(value) => {
-                *entry = Entry { value: Some(value), missing: None };
+                *entry = Entry { value: Some(value), missing: None, recorded: None };
                 Change::Render
             }
             Err(why) => {
@@ -79,6 +113,10 @@ impl Store {
     pub(super) fn retain(&self, needed: &BTreeSet<InputSource>) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         entries.retain(|source, _| needed.contains(source));
+        // What the revision does not use is not fallen back on later.
+        let needed: BTreeSet<String> = needed.iter().map(ToString::to_string).collect();
+        let mut recorded = self.recorded.write().unwrap_or_else(PoisonError::into_inner);
+        recorded.retain(|source, _| needed.contains(source));
     }
 
     /// Whether nobody has looked for it yet.
@@ -91,9 +129,12 @@ impl Store {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         match entries.get(source) {
             None => ("missing", "is not known yet".to_owned()),
-            Some(Entry { value: Some(_), missing: Some(why) }) => ("gone", why.clone()),
-            Some(Entry { value: Some(_), missing: None }) => ("read", String::new()),
-            Some(Entry { value: None, missing }) => ("missing", missing.clone().unwrap_or_default()),
+            Some(Entry { value: Some(_), missing: Some(why), recorded: Some(revision) }) => {
+                ("gone", format!("{why}; last known from the record of {revision}"))
+            }
+            Some(Entry { value: Some(_), missing: Some(why), .. }) => ("gone", why.clone()),
+            Some(Entry { value: Some(_), .. }) => ("read", String::new()),
+            Some(Entry { value: None, missing, .. }) => ("missing", missing.clone().unwrap_or_default()),
         }
     }
 }
@@ -103,7 +144,7 @@ impl Inputs for Store {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         match entries.get(source) {
             Some(Entry { value: Some(value), .. }) => Lookup::Value(value.clone()),
-            Some(Entry { value: None, missing }) => Lookup::Missing(missing.clone().unwrap_or_default()),
+            Some(Entry { value: None, missing, .. }) => Lookup::Missing(missing.clone().unwrap_or_default()),
             None => Lookup::Unknown,
         }
     }
@@ -137,5 +178,28 @@ mod tests {
         assert_eq!(store.set(&source, value("2")), Change::Render);
         store.retain(&BTreeSet::new());
         assert!(store.is_unknown(&source));
+    }
+
+    #[test]
+    fn a_recorded_value_counts_if_its_source_is_gone_at_the_first_look_and_no_later() {
+        let key = |name: &str| ObjectKey { namespace: "n".into(), name: name.into(), key: "k".into() };
+        let (gone, there, unused) = (key("gone"), key("there"), key("unused"));
+        let [gone, there, unused] = [gone, there, unused].map(InputSource::ConfigMap);
+        let store = Store::default();
+        let recorded = [&gone, &there, &unused].map(|s| (s.to_string(), "old".to_owned()));
+        store.remember("8f3ac0", recorded.into());
+        assert_eq!(store.get("", "", &gone), Lookup::Unknown, "it is looked for first");
+        assert_eq!(store.set(&gone, Err("does not exist".into())), Change::Gone);
+        assert_eq!(store.get("", "", &gone), Lookup::Value(Hidden("old".into())));
+        let told = "does not exist; last known from the record of 8f3ac0";
+        assert_eq!(store.standing(&gone), ("gone", told.to_owned()));
+        assert_eq!(store.set(&gone, Ok(Hidden("old".into()))), Change::Back);
+        assert_eq!(store.set(&gone, Err("does not exist".into())), Change::Gone);
+        assert_eq!(store.standing(&gone), ("gone", "does not exist".to_owned()), "it was seen since");
+
+        assert_eq!(store.set(&there, Ok(Hidden("new".into()))), Change::Render);
+        store.retain(&[gone, there].into());
+        assert_eq!(store.set(&unused, Err("does not exist".into())), Change::Render);
+        assert_eq!(store.get("", "", &unused), Lookup::Missing("does not exist".into()));
     }
 }
