@@ -21,6 +21,7 @@ use super::volatile;
 use crate::files::{EntryKind, FileTree, clean};
 use crate::helm::{self, Chart, KubeVersion, Randomness, Release, ReleaseOptions, repository, values};
 use crate::template::semver;
+use crate::yaml;
 
 /// Values for every chart.
 const GLOBAL: &str = "helm-configs/global_overrides";
@@ -253,7 +254,28 @@ fn read_values(tree: &dyn FileTree, file: &str) -> Result<Map<String, Value>, Pr
     let bytes = tree.read(file).map_err(|e| tree_problem(file, &e))?;
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| Problem::new(ProblemKind::Syntax, file, "the file is not UTF-8 text"))?;
-    values::read_values(text).map_err(|reason| Problem::new(ProblemKind::Syntax, file, reason))
+    values::read_values(text).map_err(|reason| not_values(file, text, &reason))
+}
+
+/// What is wrong with a values file, with its place. Helm's words have a line too, often one less than the true one.
+fn not_values(file: &str, text: &str, reason: &str) -> Problem {
+    let problem = |message: &str| Problem::new(ProblemKind::Syntax, file, message);
+    if let Err(error) = yaml::read_v2(text, &yaml::Limits::default()) {
+        let last = u32::try_from(text.lines().count()).unwrap_or(u32::MAX);
+        if error.pos.line > last {
+            let problem = problem(&format!("{} before the file's end", error.message)).at_line(last);
+            return problem.hint("close the bracket, brace or quote that is open there");
+        }
+        return problem(&error.message).at(error.pos);
+    }
+    let place = reason.split_once("line ").and_then(|(_, rest)| rest.split_once(": "));
+    match place.and_then(|(line, what)| Some((line.parse().ok()?, what))) {
+        Some((line, what)) if what.contains("cannot unmarshal") => {
+            problem("values must be a map of names to values").at_line(line)
+        }
+        Some((line, what)) => problem(what).at_line(line),
+        None => problem(reason),
+    }
 }
 
 fn chart_problem(context: &Context<'_>, path: &str, error: &helm::Error) -> Problem {
@@ -341,5 +363,32 @@ fn event(event: helm::HookEvent) -> HookEvent {
         helm::HookEvent::PreRollback => HookEvent::PreRollback,
         helm::HookEvent::PostRollback => HookEvent::PostRollback,
         helm::HookEvent::Test => HookEvent::Test,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::MemTree;
+
+    fn said(text: &str) -> String {
+        let tree: MemTree = [("v.yaml", text.as_bytes())].into_iter().collect();
+        read_values(&tree, "v.yaml").unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_broken_values_file_is_told_with_its_line() {
+        let open = "before the file's end; close the bracket, brace or quote that is open there";
+        let cases = [
+            ("a: 1\nb: [\n", format!("v.yaml:2: did not find expected node content {open}")),
+            ("a: 1\n---\nb: {c: 1\n", format!("v.yaml:3: did not find expected ',' or '}}' {open}")),
+            ("a: 1\nb: [1,\nc: 2\nd: 3\n", "v.yaml:4:2: did not find expected ',' or ']'".to_owned()),
+            ("a: 1\n  b: 2\n", "v.yaml:2:4: mapping values are not allowed in this context".to_owned()),
+            ("a: 1\n---\n- x\n", "v.yaml:2: values must be a map of names to values".to_owned()),
+            ("a: 1\n--- x\n", "v.yaml:2: invalid Yaml document separator: x".to_owned()),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(said(text), expected, "{text:?}");
+        }
     }
 }

@@ -346,8 +346,8 @@ fn one_broken_service_stops_ten(stand: &Stand) {
     let (log, mark) = (stand.plane.audit(), stand.retune.mark());
     stand.repo.commit("Move the database", &[]);
     let said = stand.retune.wait_for(mark, SOON, |l| l.contains("the last good revision stays enforced"));
-    let named = said.contains("helm-configs/nova/nova.yaml:") && said.contains(&format!("line {line}"));
-    assert!(named, "{said} does not name line {line}");
+    let place = format!("helm-configs/nova/nova.yaml:{line}:");
+    assert!(said.contains(&place), "{said} does not name {place}");
     stand.run("status", &[]);
     assert_eq!(stand.writes(&log), Vec::<String>::new());
 

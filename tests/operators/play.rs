@@ -2,7 +2,7 @@
 //! tests start it beside themselves (`tests/it/support/operators.rs`).
 //!
 //! A test cluster has no MariaDB, no RabbitMQ and no cert-manager, and retune rightly waits for what they report. This
-//! watches the CustomResourceDefinitions of the table `operators.yaml`, and each of their objects: after the
+//! watches the CustomResourceDefinitions of the table `operators.yaml` (and the built-in kinds that it names), and each of their objects: after the
 //! delay it writes the status that the real operator would write, and makes the Secret that it would make. `{name}`,
 //! `{namespace}`, `{generation}`, `{random}` and `{spec.FIELD}` stand for what they say. An object annotated
 //! `test.retune.dev/outcome: hang` gets no answer.
@@ -26,8 +26,20 @@ pub(crate) type Problem = Box<dyn std::error::Error + Send + Sync>;
 struct Answer {
     group: String,
     kinds: Vec<String>,
+    /// For a kind that every API server has.
+    builtin: Option<Builtin>,
+    /// What the object's spec must say to be answered.
+    #[serde(default)]
+    only: Value,
     status: Value,
     secret: Option<Secret>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Builtin {
+    version: String,
+    plural: String,
 }
 
 /// The Secret that an operator makes beside an object.
@@ -46,6 +58,14 @@ fn table() -> Result<Vec<Answer>, Problem> {
 /// Plays all operators of the table on a cluster, until it is dropped.
 pub(crate) async fn play(client: Client, delay: Duration) -> Result<(), Problem> {
     let answers = table()?;
+    for answer in &answers {
+        let Some(Builtin { version, plural }) = &answer.builtin else { continue };
+        for kind in &answer.kinds {
+            let kind = GroupVersionKind::gvk(&answer.group, version, kind);
+            let resource = ApiResource::from_gvk_with_plural(&kind, plural);
+            tokio::spawn(answer_all(client.clone(), resource, answer.clone(), delay));
+        }
+    }
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     let mut playing = HashSet::new();
     let mut events =
@@ -113,7 +133,12 @@ async fn respond(
     let annotations = object.metadata.annotations.as_ref();
     let hangs = annotations.and_then(|a| a.get("test.retune.dev/outcome")).is_some_and(|o| o == "hang");
     let status = fill(&answer.status, object)?;
-    if hangs || object.metadata.deletion_timestamp.is_some() || holds(&object.data["status"], &status) {
+    let meant = answer.only.is_null() || holds(&object.data["spec"], &answer.only);
+    if !meant
+        || hangs
+        || object.metadata.deletion_timestamp.is_some()
+        || holds(&object.data["status"], &status)
+    {
         return Ok(());
     }
     tokio::time::sleep(delay).await;

@@ -35,6 +35,8 @@ SOURCES = {
         "grafana+helm-charts", "charts/{name}", ["{name}-{version}"]),
     "https://grafana-community.github.io/helm-charts": (
         "grafana-community+helm-charts", "charts/{name}", ["{name}-{version}"]),
+    ("https://grafana.github.io/helm-charts", "grafana-agent-operator"): (
+        "grafana+helm-charts", "charts/agent-operator", ["grafana-agent-operator-{version}"]),
     ("https://grafana.github.io/helm-charts", "loki"): ("grafana+loki", "production/helm/loki", ["helm-loki-{version}"]),
     "https://charts.longhorn.io": ("longhorn+longhorn", "chart", ["v{version}"]),
     "https://topolvm.github.io/topolvm": ("topolvm+topolvm", "charts/{name}", ["topolvm-chart-v{version}"]),
@@ -49,6 +51,7 @@ SOURCES = {
     "https://ot-container-kit.github.io/helm-charts": ("OT-CONTAINER-KIT+redis-operator", "charts/{name}", []),
     "https://rackerlabs.github.io/genestack-barbician-exporter-helm-chart": (
         "rackerlabs+genestack-barbician-exporter-helm-chart", "{name}", []),
+    "oci://docker.io/envoyproxy": ("envoyproxy+gateway", "charts/{name}", ["{version}", "v{version}"]),
     "https://charts.min.io": ("minio+minio", "helm/minio", ["helm-{version}"]),
     "https://ceph.github.io/ceph-csi-operator": ("ceph+ceph-csi-operator", "deploy/charts/{name}", ["v{version}", "{version}"]),
 }
@@ -56,6 +59,10 @@ SOURCES = {
 
 def git(repo, *args):
     return subprocess.run(["git", "-C", str(repo), *args], capture_output=True, check=True).stdout
+
+
+def source_of(source, name):
+    return SOURCES.get((source, name)) or SOURCES[source]
 
 
 def commit(repo, name, version, tags):
@@ -89,7 +96,7 @@ def export(repo, sha, folder, into):
 
 def chart(mirror, out, source, name, version):
     """Puts the chart at out/<source>/<name>/ and returns (folder, "pin" or "newest", commit)."""
-    where, path, tags = SOURCES.get((source, name)) or SOURCES[source]
+    where, path, tags = source_of(source, name)
     repo = mirror / where / "repo"
     if not repo.is_dir():
         raise FileNotFoundError(f"{where} is not among the fetched repositories")
@@ -110,6 +117,14 @@ def finish(mirror, repo, sha, path, folder, version):
     for template in ("Chart.template.yaml", "Chart.yaml.tmpl"):
         if (folder / template).is_file():
             (folder / template).rename(folder / "Chart.yaml")
+    blank = folder / "values.tmpl.yaml"
+    if blank.is_file():  # Envoy Gateway's `make helm-package` fills it with its release's image
+        filled = {"${GatewayImage}": f"docker.io/envoyproxy/gateway:{version}", "${GatewayImagePullPolicy}": "IfNotPresent"}
+        text = blank.read_text()
+        for name, value in filled.items():
+            text = text.replace(name, value)
+        blank.with_name("values.yaml").write_text(text)
+        blank.unlink()
     file = folder / "Chart.yaml"
     text = file.read_text()
     text = re.sub(r"(?m)^version:.*$", f"version: {version}", text)
@@ -123,7 +138,7 @@ def finish(mirror, repo, sha, path, folder, version):
             export(repo, sha, normal(source), vendored)
             finish(mirror, repo, sha, normal(source).rsplit("/", 1)[0] + "/{name}", vendored, first(vendored))
         elif where.rstrip("/") in SOURCES:
-            other, folder_of, tags = SOURCES[where.rstrip("/")]
+            other, folder_of, tags = source_of(where.rstrip("/"), name)
             other = mirror / other / "repo"
             exact = newest_tag(other, name, wanted, tags)
             at, _ = commit(other, name, exact, tags)
