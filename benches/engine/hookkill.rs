@@ -1,5 +1,5 @@
-//! SIGKILL at random moments of installs, upgrades, hooks, rollbacks and deletions: every hook ran once per revision, or says why
-//! nobody can know.
+//! SIGKILL at random moments of installs, upgrades, hooks, rollbacks, deletions, adoptions and their undoing: every hook ran once
+//! per revision, or says why nobody can know; what kubectl made is whole, and one owner's.
 //!
 //! Runs are counted from the audit log: a Job's creation is one run of its hook (its text names the revision).
 //! `RETUNE_BENCH_KILLS` sets the number of kills (200).
@@ -37,6 +37,15 @@ spec:
 {{- end }}
 "#;
 
+/// What kubectl made before retune came: an app to be adopted and given back.
+const TAKEN: usize = 60;
+const TAKEN_HOOK: &str = r#"apiVersion: batch/v1
+kind: Job
+metadata: {name: taken-hook, annotations: {helm.sh/hook: "post-install,post-upgrade"}}
+spec:
+  template: {spec: {restartPolicy: Never, containers: [{name: main, image: example.org/x:1}]}}
+"#;
+
 pub(crate) fn run() -> Vec<Finding> {
     let kills: usize = std::env::var("RETUNE_BENCH_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(200);
     let cloud = Cloud::new("hookkill", SHAPE);
@@ -49,11 +58,13 @@ pub(crate) fn run() -> Vec<Finding> {
     cloud.synced(&cloud.repo.head(), LONG);
     let whole = begun.elapsed().as_secs_f64().max(1.0);
     drop(retune);
+    make_taken(&cloud);
     let seed = seed();
     let mut random = Random::new(seed);
     // `floor`: the first revision since the app was last deleted; what was live before that is forgotten with it.
     let (mut newest, mut live, mut floor) = (1, 1, 1);
     let (mut gone, mut deletions) = (false, 0);
+    let (mut adopted, mut adoptions) = (false, 0);
     let mut rollbacks: BTreeMap<usize, usize> = BTreeMap::new();
     for kill in 1..=kills {
         // A new revision, the one before it again (a rollback), or what was cut short goes on.
@@ -77,6 +88,10 @@ pub(crate) fn run() -> Vec<Finding> {
         let retune = cloud.start();
         if gone {
             approve(&cloud);
+        } else if choice > 0.75 {
+            adopted = !adopted;
+            adoptions += 1;
+            request_adoption(&cloud, kill, adopted);
         }
         std::thread::sleep(Duration::from_secs_f64(random.unit() * whole));
         retune.signal("KILL");
@@ -90,6 +105,7 @@ pub(crate) fn run() -> Vec<Finding> {
     }
     let begun = Instant::now();
     let _retune = cloud.start();
+    request_adoption(&cloud, kills + 1, true);
     let head = cloud.repo.head();
     // It converges, or says of a hook that nobody can know.
     let told = eventually("it converges or says why not", LONG, || {
@@ -107,20 +123,77 @@ pub(crate) fn run() -> Vec<Finding> {
     // A hook of an upgrade is due once per revision; one of a rollback once per rollback to it.
     let allowed = |name: &str| -> usize {
         let revision = name.rsplit('-').next().and_then(|r| r.parse().ok()).unwrap_or(0);
-        if name.contains("rollback") { rollbacks.get(&revision).copied().unwrap_or(0) } else { 1 }
+        if name == "taken-hook" {
+            // kubectl made its app: the hooks of an upgrade are taken as done.
+            0
+        } else if name.contains("rollback") {
+            rollbacks.get(&revision).copied().unwrap_or(0)
+        } else {
+            1
+        }
     };
     let again: Vec<String> =
         runs.iter().filter(|(name, n)| **n > allowed(name)).map(|(name, n)| format!("{name}: {n}")).collect();
+    let torn = torn(&cloud);
     vec![Finding {
         subject: "killed while hooks run",
         bar: "converges; every non-idempotent hook ran exactly once per revision or says why it cannot know",
-        met: again.is_empty(),
+        met: again.is_empty() && torn.is_empty(),
         numbers: json!({
             "kills": kills, "seed": seed, "revisions": newest, "rollbacks": rollbacks.values().sum::<usize>(), "deletions": deletions,
+            "adoptions_and_undoings": adoptions, "adopted_torn": torn,
             "first_sync_seconds": rounded(whole), "last_sync_seconds": rounded(converged),
             "hooks_run": runs.values().sum::<usize>(), "ran_again": again, "told": told,
         }),
     }]
+}
+
+/// kubectl applies the objects, then Git has them as an app of a chart.
+fn make_taken(cloud: &Cloud) {
+    let plane = control_plane();
+    let objects: Vec<String> = (0..TAKEN)
+        .map(|i| {
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": format!("taken-{i}"), "namespace": cloud.namespace},
+                "data": {"a": "1"}})
+            .to_string()
+        })
+        .collect();
+    let all = objects.join("\n---\n");
+    plane.kubectl_with(&["apply", "--server-side", "-f", "-"], &all);
+    cloud.repo.write("charts/taken/Chart.yaml", "apiVersion: v2\nname: taken\nversion: 0.1.0\n");
+    cloud.repo.write("charts/taken/templates/all.yaml", &format!("{all}\n---\n{TAKEN_HOOK}"));
+    let app = format!(
+        "apiVersion: retune.dev/v1alpha1\nkind: App\nmetadata:\n  name: taken\nspec:\n  namespace: {}\n  chart:\n    \
+         path: charts/taken\n",
+        cloud.namespace
+    );
+    cloud.repo.commit("What kubectl made", &[("apps/taken.yaml", &app)]);
+}
+
+fn request_adoption(cloud: &Cloud, id: usize, adopt: bool) {
+    let request = json!({"id": format!("{id}"), "undo": if adopt { json!(null) } else { json!(true) }});
+    let patch = json!({"spec": {"adopt": {"taken": request}}}).to_string();
+    let object = format!("cloudsync/{}", cloud.name);
+    control_plane().kubectl(&["patch", "-n", "retune-system", &object, "--type=merge", "-p", &patch]);
+}
+
+/// Objects of the adopted app that are gone, changed, or not retune's alone.
+fn torn(cloud: &Cloud) -> Vec<String> {
+    let list = control_plane().get(&["configmaps", "-n", &cloud.namespace, "--show-managed-fields"]);
+    let found: BTreeMap<String, serde_json::Value> = list
+        .as_ref()
+        .and_then(|l| l["items"].as_array())
+        .into_iter()
+        .flatten()
+        .map(|o| (o["metadata"]["name"].as_str().unwrap_or_default().to_owned(), o.clone()))
+        .collect();
+    let whole = |name: &str| {
+        found.get(name).is_some_and(|o| {
+            let managers = o["metadata"]["managedFields"].as_array();
+            o["data"]["a"] == "1" && managers.is_some_and(|m| m.len() == 1 && m[0]["manager"] == "retune")
+        })
+    };
+    (0..TAKEN).map(|i| format!("taken-{i}")).filter(|name| !whole(name)).collect()
 }
 
 /// Approves what is withheld for the head, if that comes to be within a few seconds (a deletion that goes on needs none).
