@@ -80,10 +80,14 @@ pub(super) fn print(problems: &[Problem], dir: Option<&Path>, ui: &mut Ui) -> Re
 }
 
 /// Problems as one error.
-pub(super) fn failed(problems: &[Problem]) -> CommandError {
+pub(super) fn failed(problems: &[Problem], dir: &Path) -> CommandError {
     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    CommandError::user(format!("the repository cannot be rendered\n  {}", lines.join("\n  ")))
-        .hint("`retune check` reports the same with its own exit code")
+    CommandError::user(format!(
+        "the repository {} cannot be rendered\n  {}",
+        dir.display(),
+        lines.join("\n  ")
+    ))
+    .hint("`retune check` reports the same with its own exit code")
 }
 
 /// What random text is derived from in a preview; never in a cluster.

@@ -64,8 +64,9 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
     let upstream = upstream.as_ref().map(|t| t as &dyn FileTree);
     let remote = folder::remotes(args.upstream.offline);
     let store = args.charts.store(args.upstream.offline)?;
-    let composed = Composed::new(Layers { site: &tree, upstream }).map_err(|p| folder::failed(&p))?;
-    let repository = load(&composed).map_err(|p| folder::failed(&p))?;
+    let composed =
+        Composed::new(Layers { site: &tree, upstream }).map_err(|p| folder::failed(&p, &args.dir))?;
+    let repository = load(&composed).map_err(|p| folder::failed(&p, &args.dir))?;
     let update = Update {
         all: args.update.as_ref().is_some_and(Vec::is_empty),
         names: args.update.iter().flatten().cloned().collect(),
@@ -86,10 +87,10 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
     problems.sort();
     problems.dedup();
     let lower = match composed.upper() {
-        Some(_) => read_lock(composed.lower()).map_err(|p| folder::failed(&p))?,
+        Some(_) => read_lock(composed.lower()).map_err(|p| folder::failed(&p, &args.dir))?,
         None => Lock::default(),
     };
-    let old = read_lock(&tree).map_err(|p| folder::failed(&p))?;
+    let old = read_lock(&tree).map_err(|p| folder::failed(&p, &args.dir))?;
     let new = assemble(&old, &lower, resolver.finish(), problems.is_empty());
     let changes = old.changes(&new);
     // Without the charts the file would be incomplete; other findings are `retune check`'s business.

@@ -72,7 +72,7 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
     };
     let cloud = match render(&*tree, &args.profile, &options) {
         Ok(cloud) => cloud,
-        Err(problems) => return Err(folder::failed(&problems)),
+        Err(problems) => return Err(folder::failed(&problems, &args.dir)),
     };
     let apps = choose(&cloud, &args.app)?;
     match args.output.output {

@@ -148,7 +148,7 @@ impl HookMeta {
 /// `helm.sh/hook`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[allow(missing_docs)] // Helm's own words
+#[allow(missing_docs, reason = "Helm's own words")]
 pub enum HookEvent {
     PreInstall,
     PostInstall,
@@ -164,7 +164,7 @@ pub enum HookEvent {
 /// `helm.sh/hook-delete-policy`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[allow(missing_docs)] // Helm's own words
+#[allow(missing_docs, reason = "Helm's own words")]
 pub enum HookDeletePolicy {
     BeforeHookCreation,
     HookSucceeded,
