@@ -1,15 +1,17 @@
 //! `retune check DIR`: is this repository right? Reads and renders everything, without a cluster; only charts that are locked and not in
 //! the cache are fetched.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::folder::{self, UpstreamArgs};
 use super::ui::{Format, OutputArgs};
 use super::{CommandError, Exit, Ui};
-use crate::cloud::{Composed, Layers, Offline, Options, Problem, check_reach, load, render_loaded, rules};
+use crate::cloud::{
+    Composed, Layers, Offline, Options, Problem, ProblemKind, check_reach, load, lock, render_loaded, rules,
+};
 use crate::files::FileTree;
 
 /// Arguments of `retune check`.
@@ -75,7 +77,10 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
         remote: remote.as_ref().map(folder::as_remote),
         ..Options::new(&Offline)
     };
-    let report = report(layers, &args.profile, &options);
+    let mut report = report(layers, &args.profile, &options);
+    if matches!(tree.kind(lock::LOCK_FILE), Ok(None)) {
+        report.problems = folded(report.problems, &args.dir);
+    }
     if args.output.output == Format::Json {
         ui.json(&report)?;
     } else {
@@ -87,6 +92,29 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
         }
     }
     Ok(if report.problems.is_empty() { Exit::Success } else { Exit::Negative })
+}
+
+/// Without any `retune.lock`, one finding for all charts instead of one for each app.
+fn folded(problems: Vec<Problem>, dir: &Path) -> Vec<Problem> {
+    let (locks, mut rest): (Vec<_>, Vec<_>) =
+        problems.into_iter().partition(|p| p.kind == ProblemKind::Lock && p.app.is_some());
+    let apps: BTreeSet<&str> = locks.iter().filter_map(|p| p.app.as_deref()).collect();
+    if apps.len() < 2 {
+        rest.extend(locks);
+        rest.sort();
+        return rest;
+    }
+    let names = apps.iter().copied().collect::<Vec<_>>().join(", ");
+    let message = format!(
+        "there is none, so the charts of {} apps could not be rendered and no rule was held against an object ({names}); all else was checked",
+        apps.len()
+    );
+    let hint = format!(
+        "run `retune lock {}` where the network reaches the chart repositories and commit the file, or give a folder of charts with --chart-source '*=FOLDER'",
+        dir.display()
+    );
+    rest.push(Problem::new(ProblemKind::Lock, lock::LOCK_FILE, message).hint(hint));
+    rest
 }
 
 fn report(layers: Layers<'_>, profiles: &[String], options: &Options<'_>) -> Report {
@@ -123,4 +151,23 @@ fn report(layers: Layers<'_>, profiles: &[String], options: &Options<'_>) -> Rep
     report.problems.sort();
     report.problems.dedup();
     report
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_lock_there_is_one_finding_for_all_charts_beside_the_others() {
+        let of = |app: &str, kind| Problem::new(kind, &format!("apps/{app}.yaml"), "x").of_app(app);
+        let (a, b) = (of("a", ProblemKind::Lock), of("b", ProblemKind::Lock));
+        let other = of("c", ProblemKind::BadValue);
+        let found = folded(vec![a.clone(), a.clone(), b, other.clone()], Path::new("dir"));
+        assert_eq!(found[0], other);
+        assert_eq!(found.len(), 2);
+        let said = found[1].to_string();
+        assert!(said.starts_with("retune.lock: there is none, so the charts of 2 apps"), "{said}");
+        assert!(said.contains("(a, b)") && said.contains("`retune lock dir`"), "{said}");
+        assert_eq!(folded(vec![a.clone()], Path::new("dir")), [a]);
+    }
 }
