@@ -6,7 +6,7 @@
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Subcommand;
@@ -237,6 +237,7 @@ fn template(args: Template, ui: &mut Ui) -> Result<Exit, CommandError> {
         now,
         ..ReleaseOptions::new(name, args.namespace)
     };
+    helm::end_of_process();
     let release = helm::render(&chart, &options, &values).map_err(CommandError::user)?;
     for warning in &release.warnings {
         ui.warn(warning)?;
@@ -257,8 +258,7 @@ fn template(args: Template, ui: &mut Ui) -> Result<Exit, CommandError> {
     }
     let printed = release.to_template_output(&output).map_err(CommandError::user)?;
     ui.out().write_all(printed.as_bytes())?;
-    // The process ends here: taking everything apart would only cost time.
-    helm::forget_parsed();
+    // Taking everything apart would only cost time.
     std::mem::forget((chart, release, values));
     Ok(Exit::Success)
 }
@@ -266,7 +266,7 @@ fn template(args: Template, ui: &mut Ui) -> Result<Exit, CommandError> {
 fn load(path: &str) -> Result<Chart, CommandError> {
     let root = PathBuf::from(path);
     if root.is_dir() {
-        return Chart::load(&Folder(root), "")
+        return Chart::load(&Folder::new(root), "")
             .map_err(|e| CommandError::user(format!("chart {path:?}: {e}")));
     }
     let bytes = fs::read(&root).map_err(|e| CommandError::user(format!("{path}: {e}")))?;
@@ -305,29 +305,40 @@ pub(super) fn randomness_and_now() -> Result<(Randomness, (i64, u32)), CommandEr
     Ok((Randomness::Random { entropy }, now))
 }
 
-/// A file's bytes, read where they stay.
-fn shared(path: &Path) -> std::io::Result<Arc<[u8]>> {
-    let mut file = fs::File::open(path)?;
-    let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-    if !(1..=1 << 20).contains(&length) {
-        // Large, or no plain file.
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        return Ok(bytes.into());
-    }
-    let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, length).collect();
-    if let Some(place) = Arc::get_mut(&mut bytes) {
-        file.read_exact(place)?;
-    }
-    Ok(bytes)
+/// A folder whose links are followed by the operating system.
+struct Folder {
+    root: PathBuf,
+    /// Where files are read to before their length is known.
+    buffer: Mutex<Vec<u8>>,
 }
 
-/// A folder whose links are followed by the operating system.
-struct Folder(PathBuf);
-
 impl Folder {
+    fn new(root: PathBuf) -> Self {
+        Self { root, buffer: Mutex::new(vec![0; 64 << 10]) }
+    }
+
+    /// A file's bytes.
+    fn bytes(&self, path: &Path) -> std::io::Result<Arc<[u8]>> {
+        let mut file = fs::File::open(path)?;
+        let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut length = 0;
+        loop {
+            match file.read(&mut buffer[length..]) {
+                Ok(0) => return Ok(Arc::from(&buffer[..length])),
+                Ok(more) => length += more,
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+            if length == buffer.len() {
+                let mut bytes = buffer.clone();
+                file.read_to_end(&mut bytes)?;
+                return Ok(bytes.into());
+            }
+        }
+    }
+
     fn at(&self, path: &str) -> PathBuf {
-        if path.is_empty() { self.0.clone() } else { self.0.join(path) }
+        if path.is_empty() { self.root.clone() } else { self.root.join(path) }
     }
 }
 
@@ -355,7 +366,7 @@ impl FileTree for Folder {
     }
 
     fn read(&self, path: &str) -> Result<Arc<[u8]>, TreeError> {
-        shared(&self.at(path)).map_err(|e| refused(path, &e))
+        self.bytes(&self.at(path)).map_err(|e| refused(path, &e))
     }
 
     fn list(&self, path: &str) -> Result<Vec<(String, EntryKind)>, TreeError> {

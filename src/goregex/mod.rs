@@ -8,6 +8,7 @@ mod syntax;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use regex::Regex;
 
@@ -15,7 +16,7 @@ use regex::Regex;
 const KEPT: usize = 256;
 
 thread_local! {
-    static COMPILED: RefCell<HashMap<String, Regex>> = RefCell::default();
+    static COMPILED: RefCell<HashMap<String, Arc<Regex>>> = RefCell::default();
 }
 
 /// A compiled pattern with Go's meaning.
@@ -23,9 +24,17 @@ thread_local! {
 /// # Errors
 /// `error parsing regexp: ...`, as Go says it.
 pub fn compile(pattern: &str) -> Result<Regex, String> {
+    shared(pattern).map(|compiled| (*compiled).clone())
+}
+
+/// The same, shared: a copy begins without what the original has learned of its automaton.
+///
+/// # Errors
+/// As [`compile`].
+pub fn shared(pattern: &str) -> Result<Arc<Regex>, String> {
     COMPILED.with_borrow_mut(|kept| {
         if let Some(found) = kept.get(pattern) {
-            return Ok(found.clone());
+            return Ok(Arc::clone(found));
         }
         syntax::check(pattern)?;
         let compiled = Regex::new(&translate(pattern)).map_err(|e| {
@@ -40,7 +49,8 @@ pub fn compile(pattern: &str) -> Result<Regex, String> {
         if kept.len() >= KEPT {
             kept.clear();
         }
-        kept.insert(pattern.to_owned(), compiled.clone());
+        let compiled = Arc::new(compiled);
+        kept.insert(pattern.to_owned(), Arc::clone(&compiled));
         Ok(compiled)
     })
 }

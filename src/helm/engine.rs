@@ -4,6 +4,7 @@
 //! definitions of one name the shallower and alphabetically earlier file's stands. Then all but partials run in the same
 //! order; a chart's `.Values` is one mutable map, so the order shows. Upstream: `pkg/engine/engine.go`.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -44,9 +45,9 @@ pub(super) fn run(
 ) -> Result<BTreeMap<String, String>, Error> {
     let mut files = BTreeMap::new();
     collect(root, None, Some(Rc::clone(values)), shared, &mut files);
-    let mut order: Vec<(&String, &Renderable<'_>)> = files.iter().collect();
-    let depth = |path: &str| path.bytes().filter(|b| *b == b'/').count();
-    order.sort_by(|(a, _), (b, _)| depth(b).cmp(&depth(a)).then_with(|| b.cmp(a)));
+    // Sorted by name already: a stable sort by depth keeps that.
+    let mut order: Vec<(&String, &Renderable<'_>)> = files.iter().rev().collect();
+    order.sort_by_cached_key(|(path, _)| Reverse(path.bytes().filter(|b| *b == b'/').count()));
 
     let mut set = Set::new(funcs::registry()).with_name(ROOT_NAME).with_missing_key(MissingKey::Zero);
     for (name, file) in &order {
@@ -54,6 +55,7 @@ pub(super) fn run(
     }
     let mut exec = Exec::new(set, limits, Rc::new(host));
     let mut rendered = BTreeMap::new();
+    let mut out = Vec::with_capacity(16 << 10);
     for (name, file) in order {
         if name.rsplit('/').next().is_some_and(|base| base.starts_with('_')) {
             continue;
@@ -64,18 +66,16 @@ pub(super) fn run(
             file.dot.set_passing("Template", objects::values(map));
         }
         let dot = objects::values(Rc::clone(&file.dot));
-        let out = match funcs::next_file(&exec, name, &dot) {
-            Some(known) => known.bytes().unwrap_or_default().to_vec(),
-            None => {
-                let mut out = Vec::with_capacity(8192);
-                exec.run(name, dot, &mut out).map_err(|e| Error::Template(exec_error(&e)))?;
-                out
-            }
-        };
-        let text = String::from_utf8(without_no_value(out))
+        out.clear();
+        match funcs::next_file(&exec, name, &dot) {
+            Some(known) => out.extend_from_slice(known.bytes().unwrap_or_default()),
+            None => exec.run(name, dot, &mut out).map_err(|e| Error::Template(exec_error(&e)))?,
+        }
+        let text = String::from_utf8(without_no_value(out.to_vec()))
             .unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
         rendered.insert(name.clone(), text);
     }
+    funcs::leave_at_end(exec);
     Ok(rendered)
 }
 

@@ -47,6 +47,7 @@ pub(super) struct State {
 
 thread_local! {
     static REGISTRY: Rc<Registry> = Rc::new(new_registry());
+    static ENDS: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The functions of charts' templates: one registry per thread, because it also remembers parsed texts, so that a
@@ -194,7 +195,15 @@ pub(super) fn without_no_value(text: Vec<u8>) -> Vec<u8> {
     out
 }
 
-/// Leaves what this thread remembers of parsed texts to the operating system: for a process that is about to end.
-pub fn forget_parsed() {
-    std::mem::forget(registry());
+/// Tells that this process ends after what this thread renders now: what a render leaves behind is then not taken apart,
+/// but left to the operating system.
+pub fn end_of_process() {
+    ENDS.set(true);
+}
+
+/// Drops what a render leaves behind, unless the process ends anyway.
+pub(super) fn leave_at_end<T>(rest: T) {
+    if ENDS.get() {
+        std::mem::forget((rest, registry()));
+    }
 }

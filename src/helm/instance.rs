@@ -86,6 +86,7 @@ impl<'c> Instance<'c> {
         }
         self.children = selected;
         if self.all_stay(&wanted, values) {
+            self.children.iter_mut().for_each(|child| child.dependencies = None);
             self.dependencies = (!wanted.is_empty()).then_some(wanted);
             return Ok(());
         }
@@ -112,7 +113,7 @@ impl<'c> Instance<'c> {
             && self.children.iter().all(|child| {
                 let own = self.chart.values.get(&child.name);
                 child.chart.dependencies.is_empty()
-                    && child.chart.metadata.dependencies.is_none()
+                    && child.chart.metadata.dependencies.as_ref().is_none_or(Vec::is_empty)
                     && own.is_none_or(serde_json::Value::is_object)
                     && values.get(&child.name).is_none_or(|v| v.as_map().is_some())
             })

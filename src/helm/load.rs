@@ -176,7 +176,7 @@ fn join(dir: &str, name: &str) -> String {
     match (dir, name) {
         ("", name) => name.to_owned(),
         (dir, "") => dir.to_owned(),
-        (dir, name) => format!("{dir}/{name}"),
+        (dir, name) => [dir, "/", name].concat(),
     }
 }
 

@@ -32,7 +32,7 @@ pub mod values;
 pub use capabilities::KubeVersion;
 pub use chart::Chart;
 pub use error::Error;
-pub use funcs::forget_parsed;
+pub use funcs::end_of_process;
 pub use manifest::{Hook, HookEvent, Manifest};
 pub use render::{Crd, OutputOptions, Randomness, Release, ReleaseOptions, name_from_template, render};
 pub use values::ValueFlags;

@@ -175,6 +175,7 @@ pub fn render(chart: &Chart, options: &ReleaseOptions, values: &Map<String, Json
     let (manifests, hooks) = manifest::sort(&files, &mut warnings)?;
     let mut crds = Vec::new();
     collect_crds(&root, &root.name, &mut crds);
+    funcs::leave_at_end((root, user, all, shared, files));
     Ok(Release {
         name: options.name.clone(),
         namespace: options.namespace.clone(),
@@ -267,7 +268,11 @@ impl Release {
     /// # Errors
     /// `show_only` names a template that gave nothing.
     pub fn to_template_output(&self, options: &OutputOptions) -> Result<String, Error> {
-        let mut out = String::new();
+        let crds = self.crds.iter().filter(|_| options.include_crds).map(|c| c.text.len() + c.source.len());
+        let manifests = self.manifests.iter().map(|m| m.text.len() + m.source.len());
+        let hooks = self.hooks.iter().map(|h| h.text.len() + h.source.len());
+        let length = crds.chain(manifests).chain(hooks).map(|n| n + AROUND).sum();
+        let mut out = String::with_capacity(length);
         if options.include_crds {
             for crd in &self.crds {
                 document(&mut out, &crd.source, &crd.text);
@@ -276,7 +281,9 @@ impl Release {
         for m in &self.manifests {
             document(&mut out, &m.source, &m.text);
         }
-        let mut out = out.trim().to_owned();
+        out.truncate(out.trim_end().len());
+        let blank = out.len() - out.trim_start().len();
+        out.drain(..blank);
         out.push('\n');
         if !options.no_hooks {
             for hook in &self.hooks {
@@ -289,8 +296,11 @@ impl Release {
     }
 }
 
+/// The characters that stand around a document's source and text.
+const AROUND: usize = "---\n# Source: \n\n".len();
+
 fn document(out: &mut String, source: &str, text: &str) {
-    let _ = writeln!(out, "---\n# Source: {source}\n{text}");
+    out.extend(["---\n# Source: ", source, "\n", text, "\n"]);
 }
 
 /// The documents whose `# Source:` matches, in the order of the patterns.

@@ -8,7 +8,7 @@ use super::json::{from_json, from_json_with_fault, go_kind, to_json};
 use super::toml::{from_toml, to_toml};
 use crate::template::error::FuncError;
 use crate::template::types::Type;
-use crate::template::value::{Map, Value};
+use crate::template::value::{Entries, Map, Value};
 use crate::yaml::emit::{Writer, natural_cmp_v3, natural_sort_by};
 use crate::yaml::{self, Limits, Node, Tag};
 use base64::Engine as _;
@@ -221,11 +221,84 @@ pub fn from_node(node: &Node) -> Value {
     }
 }
 
+/// A plain document, straight from its lines.
+fn plain(source: &str, limits: &Limits) -> Option<Value> {
+    let mut builder = Builder::default();
+    yaml::read_plain(source, limits, &mut builder)?;
+    builder.done
+}
+
+/// Collections that are open, each with the key that it stands under.
+#[derive(Default)]
+struct Builder {
+    open: Vec<Collection>,
+    done: Option<Value>,
+}
+
+enum Collection {
+    Mapping(Entries, Rc<str>),
+    Sequence(Vec<Value>),
+}
+
+impl Builder {
+    fn add(&mut self, value: Value) {
+        match self.open.last_mut() {
+            Some(Collection::Mapping(entries, key)) => {
+                entries.insert(Rc::clone(key), value);
+            }
+            Some(Collection::Sequence(items)) => items.push(value),
+            None => self.done = Some(value),
+        }
+    }
+}
+
+impl yaml::Sink for Builder {
+    fn key(&mut self, key: &str) -> Option<()> {
+        if let Some(Collection::Mapping(_, next)) = self.open.last_mut() {
+            *next = key.into();
+        }
+        Some(())
+    }
+
+    fn scalar(&mut self, scalar: &yaml::PlainScalar<'_>) -> Option<()> {
+        self.add(match scalar.meaning()? {
+            yaml::Meaning::Null => Value::Nil,
+            yaml::Meaning::Bool(b) => Value::Bool(b),
+            yaml::Meaning::Number(n) => Value::Float(n),
+            yaml::Meaning::Text(text) => Value::str(&*text),
+        });
+        Some(())
+    }
+
+    fn open(&mut self, is_mapping: bool) -> Option<()> {
+        self.open.push(match is_mapping {
+            true => Collection::Mapping(Entries::new(), Rc::default()),
+            false => Collection::Sequence(Vec::new()),
+        });
+        Some(())
+    }
+
+    fn close(&mut self) -> Option<()> {
+        let value = match self.open.pop()? {
+            Collection::Mapping(entries, _) => Value::typed_map(Type::DICT, entries),
+            Collection::Sequence(items) => Value::list(items),
+        };
+        self.add(value);
+        Some(())
+    }
+}
+
 /// `sigs.k8s.io/yaml.Unmarshal` into a value of a given kind; null leaves the target as it is.
 fn from_yaml(source: &str, want: &str, target: &str) -> Result<Option<Value>, String> {
-    let node = yaml::read_v2_json(source, &Limits::default())
-        .map_err(|e| format!("error converting YAML to JSON: {e}"))?;
-    match from_node(&node) {
+    let limits = Limits::default();
+    let value = match plain(source, &limits) {
+        Some(value) => value,
+        None => from_node(
+            &yaml::read_v2_json(source, &limits)
+                .map_err(|e| format!("error converting YAML to JSON: {e}"))?,
+        ),
+    };
+    match value {
         Value::Nil => Ok(None),
         v if go_kind(&v) == want => Ok(Some(v)),
         v => Err(format!(

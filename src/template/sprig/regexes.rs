@@ -7,21 +7,22 @@ use crate::template::types::Type;
 use crate::template::value::{List, Value};
 use regex::{Captures, Regex};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// A compiled pattern with Go's meaning.
-fn compile(pattern: &str) -> Result<Regex, FuncError> {
-    goregex::compile(pattern).map_err(FuncError::new)
+fn compile(pattern: &str) -> Result<Arc<Regex>, FuncError> {
+    goregex::shared(pattern).map_err(FuncError::new)
 }
 
 /// `regexp.MustCompile`'s panic text around a compile error.
-fn must(pattern: &str) -> Result<Regex, FuncError> {
+fn must(pattern: &str) -> Result<Arc<Regex>, FuncError> {
     compile(pattern).map_err(|e| {
         let quoted = if pattern.contains('`') { format!("{pattern:?}") } else { format!("`{pattern}`") };
         format!("regexp: Compile({quoted}): {e}").into()
     })
 }
 
-type Compile = fn(&str) -> Result<Regex, FuncError>;
+type Compile = fn(&str) -> Result<Arc<Regex>, FuncError>;
 
 fn find_all(a: &[Value], compile: Compile) -> FuncResult {
     let (re, s, n) = (compile(&text(&a[0]))?, text(&a[1]), int(&a[2]));
