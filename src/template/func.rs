@@ -175,7 +175,7 @@ impl Registry {
     }
 }
 
-/// Parsed texts by a hash of the text. Emptied when it holds more than [`ParseCache::MAX_BYTES`] of text.
+/// Parsed texts by a hash of the text. Emptied when it holds more than about [`ParseCache::MAX_BYTES`].
 #[derive(Default)]
 struct ParseCache {
     by_hash: QuickMap<u64, Rc<Parsed>>,
@@ -185,15 +185,20 @@ struct ParseCache {
 impl ParseCache {
     const MAX_BYTES: usize = 64 << 20;
 
+    /// What a text and its tree take, roughly: many small texts take more than they are long.
+    fn size(parsed: &Parsed) -> usize {
+        1024 + 4 * parsed.text.len()
+    }
+
     fn get(&self, key: u64, text: &str) -> Option<Rc<Parsed>> {
         self.by_hash.get(&key).filter(|p| *p.text == *text.as_bytes()).cloned()
     }
 
     fn add(&mut self, key: u64, parsed: Rc<Parsed>) {
-        self.bytes += parsed.text.len();
+        self.bytes += Self::size(&parsed);
         if self.bytes > Self::MAX_BYTES {
             self.by_hash.clear();
-            self.bytes = parsed.text.len();
+            self.bytes = Self::size(&parsed);
         }
         self.by_hash.insert(key, parsed);
     }
