@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value, json};
 
 use super::live::{self, CloudArgs};
-use super::run::{LogFormat, SourceArgs, init_logs, run_syncer};
+use super::run::{SourceArgs, sync_once};
 use super::{CommandError, Exit, Format, OutputArgs, Ui};
 use crate::cluster::client::Client;
 use crate::cluster::crd::AdoptionStatus;
@@ -14,7 +14,6 @@ use crate::cluster::{ErrorKind, state, time};
 use crate::sync::adoption_plan::{AppAdoption, adoptions};
 use crate::sync::follow::RenderSeed;
 use crate::sync::preview::PreviewError;
-use crate::sync::start::SyncerOptions;
 
 /// Arguments of `retune adopt`.
 #[derive(Debug, clap::Args)]
@@ -222,20 +221,7 @@ fn carry_out(
     match &leader {
         Some(leader) => ui.note(&format!("asking the syncer {leader}"))?,
         None => {
-            init_logs(LogFormat::Text);
-            let state_dir = live::state_dir(args.state_dir.clone(), cloud)?;
-            run_syncer(SyncerOptions {
-                connect: args.cloud.connect.options(),
-                charts: args.source.charts(&state_dir),
-                state_dir,
-                source: args.source.spec(),
-                profile: args.source.profile.clone(),
-                ca_file: args.source.ca_file.clone(),
-                interval: None,
-                install: false,
-                once: true,
-                cloud: cloud.clone(),
-            })?;
+            sync_once(&args.cloud, &args.source, args.state_dir.clone(), false)?;
         }
     }
     let timeout = if leader.is_some() { timeout } else { Duration::ZERO };

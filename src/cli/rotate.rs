@@ -1,10 +1,12 @@
 //! `retune rotate SECRET`: other values for a generated Secret, as a plan first.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use super::live::{self, CloudArgs};
+use super::run::{SourceArgs, sync_once};
 use super::{CommandError, Exit, Ui};
 use crate::cluster::crd::RotationStatus;
 use crate::cluster::{state, time};
@@ -19,6 +21,8 @@ The syncer answers with a plan: which Secrets change (what is composed of the va
 are restarted. Nothing changes until that plan is approved: retune approve DIGEST. The same command makes a Secret again that was generated and is lost.
 Values are made anew as spec.secrets says; the old ones are gone, and what knows them (a database user, a message broker) has to learn the new ones: by
 an object that reads the Secret (a User of an operator), or by hand.
+While a syncer runs, it does the work. When none runs, this process takes the Lease, syncs once, and prints the plan; after the approval `retune sync`
+carries it out, and the next sync renders the apps that take the values as inputs.
 Exit code 0: planned, and with --wait carried out.
 
 Examples:
@@ -36,6 +40,11 @@ pub(super) struct Args {
     wait: Option<String>,
     #[command(flatten)]
     cloud: CloudArgs,
+    #[command(flatten)]
+    source: SourceArgs,
+    /// The state folder when this process does the work. [default: ~/.local/state/retune/CLOUD]
+    #[arg(long, alias = "data", value_name = "DIR")]
+    state_dir: Option<PathBuf>,
 }
 
 pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
@@ -47,19 +56,28 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
         ),
     };
     let cloud = args.cloud.cloud.clone();
-    live::block_on(async {
+    let (leader, secret, id) = live::block_on(async {
         let client = args.cloud.connect.connect().await?;
         live::cloudsync(&client, &cloud).await?;
-        if live::leader(&client, &cloud).await?.is_none() {
+        let leader = live::leader(&client, &cloud).await?;
+        if leader.is_none() && wait.is_some() {
             return Err(CommandError::unavailable(format!(
-                "no syncer runs for cloud {cloud}: nobody would answer"
+                "no syncer runs for cloud {cloud}: nobody would carry the rotation out while --wait waits"
             ))
-            .hint("start `retune run`; it is the only one that writes"));
+            .hint("leave --wait out: this process plans it, and after `retune approve` a `retune sync` carries it out"));
         }
         let secret = whole_name(&client, &cloud, &args.secret).await?;
         let id = format!("{}-{}", time::now_micro(), std::process::id());
         let patch = json!({"rotate": {"id": id, "secret": secret, "keys": args.key, "by": live::whoami()}});
         state::patch_cloudsync_spec(&client, &cloud, &patch).await.map_err(live::api)?;
+        Ok((leader, secret, id))
+    })?;
+    if leader.is_none() {
+        sync_once(&args.cloud, &args.source, args.state_dir, false)?;
+    }
+    let patience = if leader.is_some() { PATIENCE } else { Duration::ZERO };
+    live::block_on(async {
+        let client = args.cloud.connect.connect().await?;
         let begun = Instant::now();
         let mut shown = false;
         loop {
@@ -68,14 +86,22 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
                 if !shown && !status.plan.is_empty() {
                     shown = true;
                     status.plan.iter().try_for_each(|line| ui.line(line))?;
-                    ui.line(&format!("approve with: retune approve {} --cloud {cloud}", status.digest))?;
+                    let then = if leader.is_some() {
+                        String::new()
+                    } else {
+                        format!(", then: retune sync --cloud {cloud}")
+                    };
+                    ui.line(&format!(
+                        "approve with: retune approve {} --cloud {cloud}{then}",
+                        status.digest
+                    ))?;
                     ui.flush()?;
                 }
                 if let Some(exit) = answered(&status, wait.is_none(), ui)? {
                     return Ok(exit);
                 }
             }
-            let patience = if status.id == id { wait.unwrap_or(PATIENCE) } else { PATIENCE };
+            let patience = if status.id == id { wait.unwrap_or(patience) } else { patience };
             if begun.elapsed() > patience {
                 return Err(CommandError::unavailable(format!(
                     "rotation of Secret {secret}: not done in time"

@@ -96,20 +96,8 @@ pub(super) fn run(args: Args, _ui: &mut Ui) -> Result<Exit, CommandError> {
     {
         return Err(CommandError::cli(format!("--interval {interval}: not a time such as 30s, 5m or 1h")));
     }
-    let state_dir = live::state_dir(args.state_dir, &args.cloud.cloud)?;
-    let options = SyncerOptions {
-        connect: args.cloud.connect.options(),
-        charts: args.source.charts(&state_dir),
-        state_dir,
-        source: args.source.spec(),
-        profile: args.source.profile.clone(),
-        ca_file: args.source.ca_file.clone(),
-        interval: args.interval,
-        install: !args.no_install,
-        once: false,
-        cloud: args.cloud.cloud,
-    };
-    match run_syncer(options)? {
+    let options = options(&args.cloud, &args.source, args.state_dir)?;
+    match run_syncer(SyncerOptions { interval: args.interval, install: !args.no_install, ..options })? {
         Ended::CloudSyncGone => {
             Err(CommandError::refused("the CloudSync was deleted: the cloud is left as it is"))
         }
@@ -117,8 +105,40 @@ pub(super) fn run(args: Args, _ui: &mut Ui) -> Result<Exit, CommandError> {
     }
 }
 
+/// What a syncer of this cloud is started with.
+fn options(
+    cloud: &CloudArgs,
+    source: &SourceArgs,
+    state_dir: Option<PathBuf>,
+) -> Result<SyncerOptions, CommandError> {
+    let state_dir = live::state_dir(state_dir, &cloud.cloud)?;
+    Ok(SyncerOptions {
+        connect: cloud.connect.options(),
+        charts: source.charts(&state_dir),
+        state_dir,
+        source: source.spec(),
+        profile: source.profile.clone(),
+        ca_file: source.ca_file.clone(),
+        interval: None,
+        install: true,
+        once: false,
+        cloud: cloud.cloud.clone(),
+    })
+}
+
+/// For commands that find no syncer: this process takes the Lease, syncs once with what is asked for in the `CloudSync`, and gives it back.
+pub(super) fn sync_once(
+    cloud: &CloudArgs,
+    source: &SourceArgs,
+    state_dir: Option<PathBuf>,
+    install: bool,
+) -> Result<Ended, CommandError> {
+    init_logs(LogFormat::Text);
+    run_syncer(SyncerOptions { install, once: true, ..options(cloud, source, state_dir)? })
+}
+
 /// Runs a syncer with signal handling on its own runtime.
-pub(super) fn run_syncer(options: SyncerOptions) -> Result<Ended, CommandError> {
+fn run_syncer(options: SyncerOptions) -> Result<Ended, CommandError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(std::thread::available_parallelism().map_or(2, usize::from).min(4))
         .enable_all()
@@ -157,7 +177,7 @@ async fn signals(tell: tokio::sync::watch::Sender<bool>) {
 }
 
 /// Logs on stderr; `RETUNE_LOG` filters them (`retune=debug`).
-pub(super) fn init_logs(format: LogFormat) {
+fn init_logs(format: LogFormat) {
     use std::io::IsTerminal;
     let filter = tracing_subscriber::EnvFilter::try_from_env("RETUNE_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("retune=info,warn"));

@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::live::{self, CloudArgs};
-use super::run::{LogFormat, SourceArgs, init_logs, run_syncer};
+use super::run::{SourceArgs, sync_once};
 use super::{CommandError, Exit, Ui};
 use crate::cluster::{state, time};
 use crate::sync::engine::Ended;
-use crate::sync::start::SyncerOptions;
 
 /// Arguments of `retune sync`.
 #[derive(Debug, clap::Args)]
@@ -67,21 +66,7 @@ pub(super) fn run(args: Args, ui: &mut Ui) -> Result<Exit, CommandError> {
         ))
         .hint("start `retune run`, or sync the whole cloud with `retune sync`"));
     }
-    init_logs(LogFormat::Text);
-    let state_dir = live::state_dir(args.state_dir, &cloud)?;
-    let ended = run_syncer(SyncerOptions {
-        connect: args.cloud.connect.options(),
-        charts: args.source.charts(&state_dir),
-        state_dir,
-        source: args.source.spec(),
-        profile: args.source.profile.clone(),
-        ca_file: args.source.ca_file.clone(),
-        interval: None,
-        install: true,
-        once: true,
-        cloud,
-    })?;
-    match ended {
+    match sync_once(&args.cloud, &args.source, args.state_dir, true)? {
         Ended::Once(true) => Ok(Exit::Success),
         Ended::Once(false) => Err(CommandError::refused(
             "not everything is applied and ready; see the log above and `retune status`",

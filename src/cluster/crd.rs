@@ -277,7 +277,7 @@ pub struct SecretStatus {
     /// The app.
     #[serde(default)]
     pub app: String,
-    /// `lost`, `waiting`, `refused` or `orphan`.
+    /// `lost`, `waiting`, `refused`, `expiring` or `expired` (a certificate), or `orphan`.
     pub state: String,
     /// What is known, and what to do.
     #[serde(default)]

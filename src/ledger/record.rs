@@ -69,7 +69,8 @@ pub struct SyncRecord {
     pub revision: RevisionInfo,
     /// `2 create, 1 update`.
     pub summary: String,
-    /// Each action: `update Deployment.apps openstack/api (rendered text changed)`; at most 500.
+    /// Each action: `update Deployment.apps openstack/api (rendered text changed)`; at most 500. Then the Secrets that were generated or
+    /// rotated since the sync before, by their keys' names.
     pub actions: Vec<String>,
     /// Actions that were withheld.
     pub withheld: Vec<String>,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::cloud::inputs::InputSource;
 use crate::cloud::secrets::{GeneratedSecret, SecretAt, SecretBytes};
 use crate::cloud::{Digest, ObjectId, RenderedCloud, graph};
 
@@ -147,6 +148,8 @@ pub struct Rotation {
     pub steps: Vec<Step>,
     /// Who names them.
     pub users: Vec<User>,
+    /// Apps that take a changed key as an input: they are rendered anew, and what of them changes is applied.
+    pub renders: Vec<Arc<str>>,
 }
 
 /// How deep an object's body is followed.
@@ -220,7 +223,14 @@ pub fn rotation(
         })
         .collect();
     let rotated: BTreeSet<&SecretAt> = changed.keys().copied().collect();
-    Ok(Rotation { users: users(cloud, &rotated), steps })
+    let takes = |source: &InputSource| {
+        let InputSource::Secret(key) = source else { return false };
+        let at = SecretAt::new(&key.namespace, &key.name);
+        changed.get(&at).is_some_and(|keys| keys.contains(&key.key))
+    };
+    let renders = cloud.apps.iter().filter(|a| a.inputs.iter().any(|i| takes(&i.source)));
+    let renders = renders.map(|a| Arc::clone(&a.name)).collect();
+    Ok(Rotation { users: users(cloud, &rotated), renders, steps })
 }
 
 fn users(cloud: &RenderedCloud, secrets: &BTreeSet<&SecretAt>) -> Vec<User> {
@@ -295,7 +305,10 @@ impl Rotation {
             let what = if user.restarts { "restart" } else { "uses it" };
             out.push(format!("{what:<8} {} [{}]", user.object, user.app));
         }
-        if self.users.is_empty() {
+        let render =
+            |app| format!("render   app {app}  (takes it as an input: what of it changes is applied)");
+        out.extend(self.renders.iter().map(render));
+        if self.users.is_empty() && self.renders.is_empty() {
             out.push("no object of the cloud names it".to_owned());
         }
         out

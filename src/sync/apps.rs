@@ -57,6 +57,12 @@ impl Engine {
         at: &HashMap<&str, usize>,
         before: &[AppStatus],
     ) -> Option<(&'static str, String, Vec<String>)> {
+        // A Secret that is lost is missing as an input too: what to do about it is said first.
+        if self.secrets.is_stuck(app)
+            && let Some((state, message)) = self.secrets.trouble(app)
+        {
+            return Some((state, message, Vec::new()));
+        }
         if let Some(AppState::Pending(missing)) =
             self.desired.as_ref().and_then(|d| d.cloud.app(app)).map(|a| &a.state)
         {

@@ -115,6 +115,8 @@ pub(super) enum Timer {
     HookTimeout(Arc<str>, u64, ObjectId),
     /// Look again at generated Secrets that are not there.
     Secrets,
+    /// Certificates may near their end.
+    Certificates,
     /// Look at a node again.
     Node(String),
     /// Make the plan anew.
@@ -482,6 +484,7 @@ impl Engine {
                 Timer::RetryApp(app) => self.retry_app(&app),
                 Timer::HookTimeout(app, serial, id) => self.hook_timeout(&app, serial, &id),
                 Timer::Secrets => self.secrets_again(),
+                Timer::Certificates => self.certificates_again(),
                 Timer::Node(name) => self.node_again(name),
                 Timer::Replan => self.plan_again(),
                 Timer::Adopt(app) => self.adoption_again(&app),

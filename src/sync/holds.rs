@@ -309,6 +309,8 @@ impl Engine {
             tracing::warn!(problem = %line, "a hold cannot be read");
             self.report.note(true, "HoldUnreadable", line);
         }
+        // A Secret that waited for a hold's end is made.
+        self.look_at_secrets(&|_| true);
         self.after(Duration::from_secs(1), Timer::Events);
         self.after(Duration::from_millis(50), Timer::Holds);
     }
@@ -402,6 +404,7 @@ impl Engine {
             });
         }
         if again {
+            self.look_at_secrets(&|_| true);
             self.plan_again();
         }
         if let Some(at) = self.holds.wake(time::now_seconds()) {

@@ -328,10 +328,12 @@ impl Engine {
     }
 
     /// The run's entry in the ledger.
-    fn write_down(&self, desired: &Desired, failed: &[String], ready: bool) {
+    fn write_down(&mut self, desired: &Desired, failed: &[String], ready: bool) {
         let Some(active) = &self.active else { return };
         let took = active.seen.elapsed();
+        let secrets = std::mem::take(&mut self.secrets.told);
         let mut record = SyncRecord::of(&desired.revision, &active.plan, active.writes, failed, took, ready);
+        record.actions.extend(secrets);
         record.inputs = ledger::inputs(&desired.cloud);
         record.values = ledger::values(&desired.cloud);
         record.cluster.clone_from(&self.cloudsync.status.cluster);

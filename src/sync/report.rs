@@ -389,6 +389,9 @@ impl Engine {
         if let Some((whole, reason, message)) = self.secrets.condition() {
             status.conditions.push(report.condition("SecretsPresent", whole, reason, message, generation));
         }
+        if let Some((valid, reason, message)) = self.secrets.certificates() {
+            status.conditions.push(report.condition("CertificatesValid", valid, reason, message, generation));
+        }
         if !status.holds.is_empty() {
             let lines: Vec<String> = status
                 .holds

@@ -64,7 +64,7 @@ impl TestCloud {
         let mut args = self.args(command);
         args.extend(more);
         let state = self.state.path().to_string_lossy().into_owned();
-        if matches!(command, "history" | "rollback" | "diff" | "drift" | "sync" | "adopt") {
+        if matches!(command, "history" | "rollback" | "diff" | "drift" | "sync" | "adopt" | "rotate") {
             args.extend(["--state-dir", &state]);
         }
         let output = Retune::run(&self.kubeconfig, &args);

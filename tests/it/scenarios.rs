@@ -197,13 +197,14 @@ fn actions(plan: &Value) -> Vec<(String, String, String)> {
 fn a_cloud_lives_through_the_scenarios_that_the_docs_tell() {
     let began = Instant::now();
     let stand = Stand::new(&["barbican"]);
-    let scenarios: [(&str, fn(&Stand)); 6] = [
+    let scenarios: [(&str, fn(&Stand)); 7] = [
         ("aio comes up from nothing", aio_comes_up_from_nothing),
         ("aio becomes base by one commit, and what cannot shrink stays", aio_becomes_base_and_back),
         ("a chart's bump touches its app alone", a_bump_touches_keystone_alone),
         ("one broken service stops a change of ten", one_broken_service_stops_ten),
         ("what is changed by hand is put back, what an autoscaler changes is not", hands_and_autoscalers),
         ("an app is renamed and another removed", renamed_and_removed),
+        ("a secret is deleted by mistake", a_secret_is_deleted_by_mistake),
     ];
     for (name, scenario) in scenarios {
         println!("{:>4} s  {name}", began.elapsed().as_secs());
@@ -473,4 +474,55 @@ fn renamed_and_removed(stand: &Stand) {
         assert!(stand.get(kind, name).is_some(), "{kind} {name} stays");
     }
     assert!(deleted(&log).iter().all(|w| w.contains("barbican")), "{:?}", deleted(&log));
+}
+
+fn a_secret_is_deleted_by_mistake(stand: &Stand) {
+    const LOST: &str = "keystone-db-password";
+    let kubectl = |args: &[&str]| stand.plane.kubectl(&[&["-n", "openstack"], args].concat());
+    let before = stand.field("secret", LOST, "/data/password");
+    let connection = stand.field("secret", "keystone-db-user", "/data/DB_CONNECTION");
+    let pods = stand.field("deployment", "keystone-api", "/spec/template");
+    kubectl(&["delete", "secret", LOST]);
+    let told = eventually("it is named as lost", SOON, || {
+        let secrets = stand.status("/secrets").as_array()?.clone();
+        secrets.into_iter().find(|s| s["state"] == "lost")?["message"].as_str().map(str::to_owned)
+    });
+    assert!(
+        told.contains("openstack/keystone-db-password of app keystone was generated and is gone"),
+        "{told}"
+    );
+    assert!(told.contains("Restore it from a backup") && told.contains("retune rotate"), "{told}");
+    stand.run("status", &[]);
+    let (code, why) = stand.run("why", &["keystone"]);
+    assert!(code == 1 && why.contains("was generated and is gone"), "{why}");
+
+    // The database, and Keystone's configuration, have the password still; other apps' commits go through.
+    set(&stand.repo, "helm-configs/glance/glance.yaml", "mariadb-cluster-writer", "mariadb-cluster-primary");
+    let glance = || stand.field("secret", "glance-db-user", "/data/DB_CONNECTION");
+    let old = glance();
+    stand.repo.commit("Glance goes back to the primary", &[]);
+    eventually("glance goes on", SOON, || (glance() != old).then_some(()));
+    assert_eq!(stand.get("secret", LOST), None, "nobody made it anew");
+    assert_eq!(stand.field("secret", "keystone-db-user", "/data/DB_CONNECTION"), connection);
+    assert_eq!(stand.field("deployment", "keystone-api", "/spec/template"), pods);
+
+    // There is no backup: a new one is made, and whoever has the old one is told first.
+    let (code, plan) = stand.run("rotate", &["openstack/keystone-db-password"]);
+    assert_eq!(code, 0, "{plan}");
+    assert!(plan.contains("uses it  User.k8s.mariadb.com openstack/keystone [keystone]"), "{plan}");
+    assert!(plan.contains("render   app keystone  (takes it as an input"), "{plan}");
+    assert_eq!(stand.get("secret", LOST), None, "a plan changes nothing");
+    let digest = stand.status("/rotation/digest");
+    let (code, said) = stand.run("approve", &[digest.as_str().expect("a digest")]);
+    assert_eq!(code, 0, "{said}");
+    eventually("Keystone has the new one", SOON, || {
+        (stand.field("secret", "keystone-db-user", "/data/DB_CONNECTION") != connection).then_some(())
+    });
+    stand.await_ready();
+    let after = stand.field("secret", LOST, "/data/password");
+    assert!(after.is_string() && after != before);
+    assert_ne!(stand.field("deployment", "keystone-api", "/spec/template"), pods, "its pods restart");
+    eventually("nothing is lost any more", SOON, || {
+        (!stand.status("/secrets").to_string().contains("lost")).then_some(())
+    });
 }

@@ -303,6 +303,144 @@ fn a_rotation_is_a_plan_until_it_is_approved_and_takes_what_is_composed_along() 
 
 #[test]
 #[ignore = "needs the control plane: ./tests/run"]
+fn without_a_syncer_a_rotation_is_planned_and_carried_out_by_a_sync_of_ones_own() {
+    let cloud = with_secrets("secret-alone", DB);
+    let mut retune = cloud.start();
+    cloud.await_ready(&cloud.repo.head());
+    retune.signal("TERM");
+    assert!(retune.wait().success());
+    let before = secret(&cloud, "db");
+    let (code, out, err) = cloud.retune("rotate", &["db", "--wait", "10s"]);
+    assert!(code != 0 && err.contains("no syncer runs"), "{out}{err}");
+    let (code, out, err) = cloud.retune("rotate", &["db"]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.contains("(new values: password, url)") && out.contains(", then: retune sync"), "{out}");
+    assert_eq!(secret(&cloud, "db")["data"], before["data"], "a plan changes nothing");
+    let digest = rotation(&cloud, "planned")["digest"].as_str().expect("text").to_owned();
+    let (code, out, err) = cloud.retune("approve", &[&digest]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert_eq!(secret(&cloud, "db")["data"], before["data"], "nobody is there to do it");
+    let (code, out, err) = cloud.retune("sync", &[]);
+    assert_eq!(code, 0, "{out}{err}");
+    rotation(&cloud, "done");
+    let after = secret(&cloud, "db");
+    assert_ne!(after["data"]["password"], before["data"]["password"]);
+    let (code, out, err) = cloud.retune("sync", &[]);
+    assert_eq!(code, 0, "{out}{err}");
+    let (_, history, _) = cloud.retune("history", &["-o", "json"]);
+    assert!(
+        history
+            .contains(&format!("generate Secret {}/db  (generated: password, url, user) [one]", cloud.name)),
+        "{history}"
+    );
+    assert_eq!(secret(&cloud, "db")["data"], after["data"], "once");
+}
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
+fn a_held_app_gets_no_secret_until_it_is_released() {
+    let cloud = with_secrets("secret-held", DB);
+    let _retune = cloud.start();
+    cloud.await_ready(&cloud.repo.head());
+    let (code, out, err) = cloud.retune("hold", &["one", "--for", "2h", "--reason", "by the runbook"]);
+    assert_eq!(code, 0, "{out}{err}");
+    let more = format!("{DB}more:\n  keys:\n    key: {{uuid: {{}}}}\n");
+    let other = config_map("other", "2");
+    cloud.repo.commit(
+        "Declare another Secret",
+        &[("apps/one.yaml", &app(&cloud.name, "one", &[], &more)), ("manifests/other/objects.yaml", &other)],
+    );
+    let waits = eventually("it is told that the Secret waits", SOON, || {
+        secrets_status(&cloud).into_iter().find(|s| s["state"] == "waiting")
+    });
+    let message = waits["message"].as_str().expect("a message");
+    assert!(
+        message.contains("waits: app one is held until ") && message.contains("by the runbook"),
+        "{message}"
+    );
+    let is_two = || cloud.get("configmap", "other").filter(|m| m["data"]["a"] == "2");
+    eventually("the other app goes on", SOON, is_two);
+    cloud.settled();
+    assert!(cloud.get("secret", "more").is_none(), "hands off");
+    let (code, out, err) = cloud.retune("release", &["one"]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(!value(&secret(&cloud, "more"), "key").is_empty());
+    cloud.await_ready(&cloud.repo.head());
+}
+
+/// A certificate of the first of January of one year to that of another, for a Secret.
+fn certificate(years: std::ops::Range<i32>) -> Value {
+    let mut params = rcgen::CertificateParams::new(vec!["api.example.org".to_owned()]).expect("a name");
+    params.not_before = rcgen::date_time_ymd(years.start, 1, 1);
+    params.not_after = rcgen::date_time_ymd(years.end, 1, 1);
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let made = params.self_signed(&key).expect("a certificate");
+    json!({"tls.key": key.serialize_pem(), "tls.crt": made.pem()})
+}
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
+fn a_certificate_that_nears_its_end_is_told_with_what_to_do_and_a_rotation_renews_it() {
+    let declared = |name: &str| {
+        format!(
+            "{name}:\n  keys:\n    tls.key: {{privateKey: {{algorithm: ecdsa}}}}\n    tls.crt: {{certificate: \
+             {{privateKey: tls.key, commonName: api.example.org, dnsNames: [api.example.org]}}}}\n"
+        )
+    };
+    let all = ["old", "older", "fresh"].map(declared).concat() + DB;
+    let cloud = with_secrets("secret-ends", &all);
+    // Kept as they are: of one two thirds are over, the other has ended.
+    for (name, years) in [("old", 2000..2035), ("older", 2000..2020)] {
+        let object = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": certificate(years)});
+        control_plane().kubectl_with(&["create", "-n", &cloud.name, "-f", "-"], &object.to_string());
+    }
+    let retune = cloud.start();
+    cloud.await_ready(&cloud.repo.head());
+    let of = |name: &str| {
+        let name = format!("{}/{name}", cloud.name);
+        secrets_status(&cloud).into_iter().find(|s| s["secret"] == name)
+    };
+    let old = eventually("the end is told", SOON, || of("old"));
+    let told = format!(
+        "certificate tls.crt of Secret {0}/old ends 2035-01-01T00:00:00Z: `retune rotate {0}/old --key tls.crt` makes",
+        cloud.name
+    );
+    assert!(
+        old["state"] == "expiring" && old["message"].as_str().is_some_and(|m| m.starts_with(&told)),
+        "{old}"
+    );
+    assert_eq!(of("older").map(|s| s["state"].clone()), Some(json!("expired")));
+    assert_eq!(of("fresh"), None);
+    retune.wait_for(0, SOON, |l| l.contains(&told));
+    let condition = || {
+        let conditions = cloud.cloudsync()?.pointer("/status/conditions")?.as_array()?.clone();
+        let found = conditions.into_iter().find(|c| c["type"] == "CertificatesValid")?;
+        Some(format!("{} {}", found["status"].as_str()?, found["reason"].as_str()?))
+    };
+    assert_eq!(condition().as_deref(), Some("False Expired"));
+    let before = secret(&cloud, "old");
+    assert_eq!(secret(&cloud, "older")["metadata"]["annotations"]["retune.dev/rotation"], Value::Null);
+
+    for name in ["old", "older"] {
+        let (code, out, err) = cloud.retune("rotate", &[name, "--key", "tls.crt"]);
+        assert_eq!(code, 0, "{out}{err}");
+        let digest = eventually("the rotation is planned", SOON, || {
+            let found = cloud.cloudsync()?.pointer("/status/rotation")?.clone();
+            let is_it = found["state"] == "planned" && found["secret"] == format!("{}/{name}", cloud.name);
+            is_it.then(|| found["digest"].as_str().unwrap_or_default().to_owned())
+        });
+        let (code, out, err) = cloud.retune("approve", &[&digest]);
+        assert_eq!(code, 0, "{out}{err}");
+        eventually("it is told no more", SOON, || of(name).is_none().then_some(()));
+    }
+    eventually("all are valid", SOON, || condition().filter(|c| c == "True Valid"));
+    let after = secret(&cloud, "old");
+    assert_eq!(after["data"]["tls.key"], before["data"]["tls.key"], "the key stays");
+    assert_ne!(after["data"]["tls.crt"], before["data"]["tls.crt"]);
+}
+
+#[test]
+#[ignore = "needs the control plane: ./tests/run"]
 fn a_secret_waits_for_its_namespace_and_for_what_it_is_made_of() {
     let cloud = TestCloud::new("secret-waits", &[]);
     let space = format!("{}-made", cloud.name);

@@ -187,6 +187,13 @@ impl Reader<'_> {
                     "write an international name as xn--...",
                 );
             }
+            if certificate.renew_before.is_some_and(|days| days >= certificate.days) {
+                self.wrong(
+                    &path,
+                    format!("renewBefore is as long as the certificate is valid ({} days)", certificate.days),
+                    "make it shorter than days",
+                );
+            }
             let signer = certificate.signed_by.as_ref().map(|s| {
                 let at = |key: &str| there(&s.secret, s.namespace.as_deref(), key);
                 (at(&s.certificate), at(&s.private_key))

@@ -145,6 +145,7 @@ fn certificate(common_name: &str, is_ca: bool) -> CertificateSpec {
         dns_names: if is_ca { vec![] } else { vec!["api.example.org".into(), "*.example.org".into()] },
         ip_addresses: if is_ca { vec![] } else { vec!["10.0.0.1".into()] },
         days: 30,
+        renew_before: None,
         is_ca,
         signed_by: None,
     }
@@ -170,6 +171,10 @@ fn a_certificate_is_signed_by_its_authority_for_its_names_and_days() {
     let ca_values = made(&ca, 7);
     let signer = (KeyAt::new("ns", "ca", "tls.crt"), KeyAt::new("ns", "ca", "tls.key"));
     let now = 1_795_345_200;
+    // Its end is read back, and two thirds of its life are over before it is told.
+    let [end] = crate::cloud::secrets::expiry::ends(&ca, &ca_values).try_into().unwrap();
+    assert_eq!((end.key.as_str(), end.ends), ("tls.crt", now + 30 * 86_400));
+    assert!((now + 19 * 86_400..=now + 20 * 86_400).contains(&end.renew), "{}", end.renew);
     let der = |value: &SecretBytes| CertificateDer::from_pem_slice(&value.0).unwrap();
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = rustls::RootCertStore::empty();

@@ -8,9 +8,11 @@
 //! | [`spec`] | what users write |
 //! | [`template`] | composed text |
 //! | [`mod@generate`], [`keys`] | values; keys and certificates |
+//! | [`expiry`] | when certificates end |
 //! | [`check`] | what is wrong with declarations, with file, line and column |
 
 pub mod check;
+pub mod expiry;
 pub mod generate;
 pub mod keys;
 pub mod spec;

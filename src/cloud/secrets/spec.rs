@@ -201,6 +201,11 @@ pub struct CertificateSpec {
     #[serde(default = "one_year")]
     #[schemars(range(min = 1, max = 36500))]
     pub days: u32,
+    /// How many days before its end the status, a condition, Events and the log begin to say that it is to be rotated. If left out: a third
+    /// of its life.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 36500))]
+    pub renew_before: Option<u32>,
     /// Whether it is an authority that signs others.
     #[serde(default)]
     pub is_ca: bool,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::apply::job::Target;
+use crate::cloud::secrets::expiry::{CertificateEnd, ends};
 use crate::cloud::secrets::generate::{GenerateError, generate, rotate_fernet};
 use crate::cloud::secrets::{GeneratedSecret, KeyAt, SecretAt, SecretBytes};
 use crate::cluster::client::Client;
@@ -22,8 +23,8 @@ const TRIES: usize = 4;
 /// How a declared Secret was found, or what was made of it.
 #[derive(Debug)]
 pub(in crate::sync) enum Outcome {
-    /// It is there; what was made, for the log.
-    Present(SecretRecord, Option<String>),
+    /// It is there; what was made, for the log; when its certificates end.
+    Present(SecretRecord, Option<String>, Vec<CertificateEnd>),
     /// It, or keys of it, were there once and are gone.
     Lost(Vec<String>),
     /// It cannot be made yet.
@@ -69,7 +70,7 @@ fn as_changes(values: BTreeMap<String, SecretBytes>) -> Changes {
     values.into_iter().map(|(k, v)| (k, Some(v))).collect()
 }
 
-/// Reads a declared Secret and makes what is missing, unless it was there before.
+/// Reads a declared Secret and makes what is missing, unless it was there before, or its app is held.
 ///
 /// # Errors
 /// The API server.
@@ -78,6 +79,7 @@ pub(in crate::sync) async fn ensure(
     cloud: &str,
     secret: &GeneratedSecret,
     known: Option<&SecretRecord>,
+    held: Option<&str>,
 ) -> Result<Outcome, ApiError> {
     for _ in 0..TRIES {
         let found = secrets::read(client, &secret.at).await?;
@@ -93,7 +95,10 @@ pub(in crate::sync) async fn ensure(
         if let Some(found) =
             found.as_ref().filter(|f| missing.is_empty() && f.cloud.as_deref() == Some(cloud))
         {
-            return Ok(Outcome::Present(record(secret, found), None));
+            return Ok(Outcome::Present(record(secret, found), None, ends(secret, &found.values)));
+        }
+        if let Some(hold) = held {
+            return Ok(Outcome::Waits(format!("waits: app {} is {hold}", secret.app)));
         }
         if found.as_ref().is_some_and(|f| f.immutable && !missing.is_empty()) {
             let keys = missing.join(", ");
@@ -139,7 +144,10 @@ pub(in crate::sync) async fn ensure(
             }
         };
         match result {
-            Ok(found) => return Ok(Outcome::Present(record(secret, &found), Some(told))),
+            Ok(found) => {
+                let ends = ends(secret, &found.values);
+                return Ok(Outcome::Present(record(secret, &found), Some(told), ends));
+            }
             // Somebody was faster: what they made is kept.
             Err(error) if error.kind == ErrorKind::Conflict => {}
             Err(error) if error.status == 404 => {

@@ -2,14 +2,16 @@
 //!
 //! Neither applied nor corrected nor pruned. What exists is kept, whoever made it; a key that is missing and never was there is
 //! added; what was there and is gone is told (status, condition, Event, `retune why`) and not made again until somebody approves a
-//! rotation. The record of what was there is part of the inventory, without values. An app whose Secret is not there waits before
+//! rotation. A certificate that nears its end is told, never replaced by itself. The record of what was there is part of the inventory, without values. An app whose Secret is not there waits before
 //! its objects, the others go on.
 //!
 //! | module | subject |
 //! |---|---|
 //! | [`job`] | the requests |
 //! | [`rotation`] | `retune rotate`: plan, approval, execution |
+//! | [`certificates`] | when certificates end |
 
+mod certificates;
 pub(super) mod job;
 mod rotation;
 
@@ -26,6 +28,8 @@ use super::engine::{Engine, Message, Timer};
 use super::feed::{Feed, Watching};
 use super::follow::Desired;
 use super::memory::Memory;
+use crate::cloud::ObjectId;
+use crate::cloud::secrets::expiry::CertificateEnd;
 use crate::cloud::secrets::{GeneratedSecret, SecretAt};
 use crate::cluster::client::Client;
 use crate::cluster::crd::SecretStatus;
@@ -61,6 +65,8 @@ struct Known {
     /// Something happened while a look was under way.
     again: bool,
     version: u64,
+    /// When its certificates end.
+    ends: Vec<CertificateEnd>,
     /// Waits for a lost one to be restored: that may be without our label.
     return_watch: Option<Watching>,
 }
@@ -76,6 +82,10 @@ pub(super) struct Secrets {
     named: Option<BTreeSet<SecretAt>>,
     backoff: Backoff,
     timer: bool,
+    /// When ends of certificates are looked at again, seconds since 1970.
+    certificates_at: Option<i64>,
+    /// What was made since the newest entry of the ledger, without values, for the next one.
+    pub(super) told: Vec<String>,
     pub(super) rotating: bool,
 }
 
@@ -88,6 +98,8 @@ impl Default for Secrets {
             named: None,
             backoff: Backoff::new(RETRY, RETRY_CAP),
             timer: false,
+            certificates_at: None,
+            told: Vec::new(),
             rotating: false,
         }
     }
@@ -143,7 +155,8 @@ impl Secrets {
             message: "no app declares it any more; it is kept, because it is data: delete it by hand once nothing needs it".to_owned(),
         }
         };
-        self.declared.values().filter_map(one).chain(self.orphans.iter().map(orphan)).take(most).collect()
+        let all = self.declared.values().filter_map(one).chain(self.certificate_status());
+        all.chain(self.orphans.iter().map(orphan)).take(most).collect()
     }
 
     /// The condition `SecretsPresent`, if there is anything to say: whether, one word, for people.
@@ -237,6 +250,7 @@ impl Engine {
                         busy: false,
                         again: false,
                         version: 0,
+                        ends: Vec::new(),
                         return_watch: None,
                     };
                     self.secrets.declared.insert((*at).clone(), known);
@@ -274,11 +288,13 @@ impl Engine {
     fn look_at_secret(&mut self, at: &SecretAt) {
         // Of an app that is to be adopted nothing is made before it is.
         let app = self.secrets.declared.get(at).map(|k| Arc::clone(&k.secret.app));
-        let only_reports = app.is_some_and(|app| self.adoption.unadopted.contains_key(&app));
+        let only_reports = app.as_ref().is_some_and(|app| self.adoption.unadopted.contains_key(app));
         if self.steering.suspend || self.stopping {
             // The plan that a resumption makes looks again.
             return;
         }
+        let id = ObjectId::new("", "Secret", Some(&at.namespace), &at.name);
+        let held = app.and_then(|app| self.holds.of(&app, &id)).map(ToString::to_string);
         let record = self.recorded_secret(at);
         let Some(known) = self.secrets.declared.get_mut(at) else { return };
         if known.busy {
@@ -297,7 +313,7 @@ impl Engine {
         let looks = Arc::clone(&self.looks);
         self.jobs.spawn(async move {
             let _turn = looks.acquire_owned().await;
-            let result = ensure(&client, &cloud, &secret, record.as_ref()).await;
+            let result = ensure(&client, &cloud, &secret, record.as_ref(), held.as_deref()).await;
             Message::Secret(secret, result)
         });
     }
@@ -308,12 +324,15 @@ impl Engine {
         known.busy = false;
         let again = std::mem::take(&mut known.again) || known.secret != *secret;
         let before = known.standing.clone();
-        let mut record = None;
+        let (mut record, mut fresh) = (None, false);
         known.standing = match result {
-            Ok(Outcome::Present(found, told)) => {
+            Ok(Outcome::Present(found, told, ends)) => {
+                fresh = known.ends != ends;
+                known.ends = ends;
                 if let Some(told) = told {
                     tracing::info!(secret = %at, app = %secret.app, "{told}");
                     self.report.note(false, "Secret", format!("Secret {at} of app {}: {told}", secret.app));
+                    self.secrets.told.push(format!("generate Secret {at}  ({told}) [{}]", secret.app));
                 }
                 record = Some(found);
                 Standing::Present
@@ -359,6 +378,7 @@ impl Engine {
                 needs.iter().for_each(|at| self.look_at_secret(at));
             }
         }
+        self.look_at_certificates(fresh);
         if again {
             self.look_at_secret(at);
         } else if matches!(now, Standing::Waits(_)) {

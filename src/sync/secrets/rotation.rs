@@ -120,6 +120,8 @@ impl Engine {
                 let note = format!("Secret {} was rotated ({})", status.secret, status.message);
                 tracing::info!(secret = %status.secret, "{}", status.message);
                 self.report.note(false, "SecretRotated", note);
+                let line = |(at, _): &(SecretAt, SecretRecord)| format!("rotate   Secret {at}");
+                self.secrets.told.extend(changed.iter().map(line));
                 for (at, record) in changed {
                     let Some(known) = self.secrets.declared.get_mut(&at) else { continue };
                     known.standing = Standing::Present;
