@@ -27,10 +27,12 @@ impl Mask {
         self.values.dedup();
     }
 
-    /// Takes the values of a Secret, as they are and in base64.
+    /// Takes the values of a Secret, as they are and in base64; not that of `username`: it is no secret, and often a word of every text (the
+    /// service's own name).
     pub fn learn_secret(&mut self, secret: &Value) {
         let strings = |field: &str| {
-            secret[field].as_object().into_iter().flat_map(|m| m.values()).filter_map(Value::as_str)
+            let all = secret[field].as_object().into_iter().flatten();
+            all.filter(|(key, _)| *key != "username").filter_map(|(_, value)| value.as_str())
         };
         for value in strings("data") {
             self.learn(value);

@@ -390,7 +390,11 @@ impl Engine {
                 && (!matches!(ended, Ended::Once(_)) || self.labels.at_rest())
             {
                 self.finish().await;
-                return ended;
+                // Looks that were under way at the sync's end are over now.
+                return match ended {
+                    Ended::Once(ready) => Ended::Once(ready && self.secrets.all_present()),
+                    other => other,
+                };
             }
             let next = self.timers.peek().map(|Reverse((at, _))| *at);
             let sleep = async {

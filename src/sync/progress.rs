@@ -321,8 +321,7 @@ impl Engine {
             return;
         }
         if self.once && !self.adoption.is_busy() {
-            let whole = self.secrets.all_present();
-            self.ended = Some(Ended::Once(ready && whole && !self.report.is_withheld()));
+            self.ended = Some(Ended::Once(ready && !self.report.is_withheld()));
             self.stopping = true;
         }
     }

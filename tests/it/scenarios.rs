@@ -494,7 +494,7 @@ fn a_secret_is_deleted_by_mistake(stand: &Stand) {
     assert!(told.contains("Restore it from a backup") && told.contains("retune rotate"), "{told}");
     stand.run("status", &[]);
     let (code, why) = stand.run("why", &["keystone"]);
-    assert!(code == 1 && why.contains("was generated and is gone"), "{why}");
+    assert!(code == 1 && why.contains("of app keystone was generated and is gone"), "{why}");
 
     // The database, and Keystone's configuration, have the password still; other apps' commits go through.
     set(&stand.repo, "helm-configs/glance/glance.yaml", "mariadb-cluster-writer", "mariadb-cluster-primary");
