@@ -29,7 +29,7 @@ const GLOBAL: &str = "helm-configs/global_overrides";
 /// A chart's output.
 pub(super) struct Output {
     pub(super) release: Release,
-    /// Whether its templates may ask for the time: then the commit's time is one of its inputs.
+    /// Whether its templates asked for the time: then the commit's time is one of its inputs.
     pub(super) asks_time: bool,
 }
 
@@ -67,7 +67,7 @@ pub(super) fn render(context: &Context<'_>) -> Result<Output, Vec<Problem>> {
         scope: context.repository.cloud.metadata.name.clone(),
     };
     let release = helm::render(&chart, &options, &values).map_err(|e| failed(&e))?;
-    Ok(Output { release, asks_time: asks.time })
+    Ok(Output { asks_time: release.asked_time, release })
 }
 
 /// Where an app's chart is.

@@ -110,6 +110,8 @@ pub struct Release {
     pub notes: String,
     /// What Helm would have logged.
     pub warnings: Vec<String>,
+    /// Whether a template asked for the time: then another time may give another render.
+    pub asked_time: bool,
 }
 
 /// What of a release `helm template` prints.
@@ -170,6 +172,7 @@ pub fn render(chart: &Chart, options: &ReleaseOptions, values: &Map<String, Json
     };
     let release = format!("{}/{}", options.namespace, options.name);
     let host = host(&options.randomness, options.now, &release);
+    let asked_time = Rc::clone(&host.asked_time);
     let mut files = engine::run(&root, &all, &shared, host, options.limits)?;
     let notes = take_notes(&mut files, &root.name, options.subchart_notes);
     let (manifests, hooks) = manifest::sort(&files, &mut warnings)?;
@@ -184,6 +187,7 @@ pub fn render(chart: &Chart, options: &ReleaseOptions, values: &Map<String, Json
         crds,
         notes,
         warnings,
+        asked_time: asked_time.get(),
     })
 }
 

@@ -214,7 +214,7 @@ fn alternative_names(ips: &Value, names: &Value) -> Result<Vec<u8>, String> {
 }
 
 fn template(exec: &Exec, cn: &str, names: Vec<u8>, days: i64, ca: bool) -> Result<Template, String> {
-    let (seconds, _) = exec.host::<Host>().map_or((0, 0), |h| h.now);
+    let (seconds, _) = exec.host::<Host>().map_or((0, 0), Host::time);
     let days = days.clamp(-1_000_000, 1_000_000);
     let to = Time::new(seconds + days * 86_400, 0);
     if to.wall().year > 9999 {

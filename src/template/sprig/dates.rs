@@ -10,7 +10,7 @@ use crate::template::types::{IntKind, Type};
 use crate::template::value::Value;
 
 fn now(exec: &Exec) -> Time {
-    let (seconds, nanoseconds) = exec.host::<Host>().map_or((0, 0), |h| h.now);
+    let (seconds, nanoseconds) = exec.host::<Host>().map_or((0, 0), Host::time);
     Time::new(seconds, nanoseconds)
 }
 

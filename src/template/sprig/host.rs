@@ -4,7 +4,7 @@
 //! the function, its arguments and how often exactly this call was made before. So an edit elsewhere rotates nothing.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -37,8 +37,9 @@ pub enum Randomness {
 
 /// The state that functions share during one render. Reach it with `exec.host::<Host>()`.
 pub struct Host {
-    /// Seconds and nanoseconds since the epoch that `now` gives (stable mode: the commit's time).
-    pub now: (i64, u32),
+    now: (i64, u32),
+    /// Whether anything has asked for the time.
+    pub asked_time: Rc<Cell<bool>>,
     /// What the caller of the template room adds for its own functions (Helm: lookups, include counters).
     pub ext: Rc<dyn Any>,
     randomness: Randomness,
@@ -58,7 +59,13 @@ impl Host {
             Randomness::Stable { seed, .. } => *seed,
         };
         let stream = RefCell::new(ChaCha20Rng::from_seed(entropy));
-        Self { now, ext, randomness, stream, occurrences: RefCell::default() }
+        Self { now, asked_time: Rc::default(), ext, randomness, stream, occurrences: RefCell::default() }
+    }
+
+    /// Seconds and nanoseconds since the epoch that `now` gives (stable mode: the commit's time).
+    pub fn time(&self) -> (i64, u32) {
+        self.asked_time.set(true);
+        self.now
     }
 
     /// Random bytes for a call of `function` with `args`, made by the templates of `chain` (outermost first).

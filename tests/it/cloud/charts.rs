@@ -212,7 +212,8 @@ fn a_template_that_fails_is_named_with_its_line() {
     assert!(words.contains("show/templates/cm.yaml:4:") && words.contains("no name"), "{words}");
     let mut tree = cloud();
     edit(&mut tree, "helm-configs/show/2.yaml", "gone: null", "gone: [");
-    assert!(refused(&tree).starts_with("helm-configs/show/2.yaml: app show: "), "{}", refused(&tree));
+    let words = refused(&tree);
+    assert!(words.starts_with("helm-configs/show/2.yaml:3: app show: did not find"), "{words}");
 }
 
 #[test]
@@ -234,8 +235,11 @@ fn a_chart_is_rendered_again_only_for_what_it_reads() {
         &mut tree,
         "charts/show/templates/cm.yaml",
         "data:\n",
-        "data:\n  at: {{ now | unixEpoch | quote }}\n",
+        "data:\n  {{ if .Values.timed }}at: {{ now | unixEpoch | quote }}{{ end }}\n",
     );
+    assert_eq!(count(&tree, 5), 1);
+    assert_eq!(count(&tree, 6), 0, "it can ask for the time, but has not");
+    tree.insert("helm-configs/show/4.yaml", b"timed: true\n".to_vec());
     assert_eq!(count(&tree, 6), 1);
     assert_eq!(count(&tree, 6), 0);
     assert_eq!(count(&tree, 7), 1, "the commit's time is an input of this chart");
