@@ -29,6 +29,8 @@ use crate::health;
 use crate::ledger::Ledger;
 use crate::plan::Plan;
 
+/// How long the watches of a single sync may take to tell what is ready.
+pub(super) const WATCHES_TELL: Duration = Duration::from_secs(15);
 /// How many writes of managed objects are in flight at most.
 pub const SLOTS: usize = 16;
 
@@ -387,12 +389,15 @@ impl Engine {
                 && self.in_flight == 0
                 && self.secrets.is_idle()
                 && self.inventory_busy.is_empty()
-                && (!matches!(ended, Ended::Once(_)) || self.labels.at_rest())
+                && (!matches!(ended, Ended::Once(_)) || self.labels.at_rest() && self.watches_told())
             {
                 self.finish().await;
-                // Looks that were under way at the sync's end are over now.
+                // Looks that were under way at the sync's end are over now, and what was ready before it is known to be.
                 return match ended {
-                    Ended::Once(ready) => Ended::Once(ready && self.secrets.all_present()),
+                    Ended::Once(done) => {
+                        let ready = self.unready.values().all(HashSet::is_empty);
+                        Ended::Once(done && ready && self.secrets.all_present())
+                    }
                     other => other,
                 };
             }
@@ -441,6 +446,11 @@ impl Engine {
     }
 
     /// Ends everything that writes nothing, and writes what the inventory and the status still have.
+    /// Whether every kind's watch has told its objects, or had time to.
+    fn watches_told(&self) -> bool {
+        self.begun.elapsed() > WATCHES_TELL || self.watches.values().all(|w| w.synced || w.failing)
+    }
+
     async fn finish(&mut self) {
         for watch in self.watches.values() {
             watch.handle.abort();

@@ -321,7 +321,10 @@ impl Engine {
             return;
         }
         if self.once && !self.adoption.is_busy() {
-            self.ended = Some(Ended::Once(ready && !self.report.is_withheld()));
+            // Whether all is ready is looked at when the watches have told: a sync with nothing to do is over before.
+            let done = failed.is_empty() && self.adoption.unadopted.is_empty() && !self.report.is_withheld();
+            self.ended = Some(Ended::Once(done));
+            self.after(super::engine::WATCHES_TELL, Timer::Pump);
             self.stopping = true;
         }
     }

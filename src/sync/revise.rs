@@ -75,8 +75,7 @@ impl Engine {
         }
         self.request_done();
         if self.once {
-            let ready = self.unready.values().all(HashSet::is_empty);
-            self.ended = Some(Ended::Once(ready));
+            self.ended = Some(Ended::Once(true));
             self.stopping = true;
         }
     }
