@@ -47,6 +47,7 @@ pub struct Entry {
 /// What happened.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
+#[allow(clippy::large_enum_variant, reason = "one at a time, on its way to the file")]
 pub enum What {
     /// A sync came to its end.
     Sync(SyncRecord),
