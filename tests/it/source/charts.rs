@@ -211,11 +211,11 @@ fn a_chart_must_be_locked_and_the_lock_says_what_changes() {
     let (code, words) = bad(&repo, &["check"]);
     assert!(
         code == 1
-            && words.contains("apps/one.yaml:")
-            && words.contains("app one: chart one 1.0.0 of http://"),
-        "{words}"
+            && words.starts_with("retune.lock: error: there is none")
+            && words.contains("(one, two)")
+            && words.contains("run `retune lock .` where the network reaches"),
+        "one finding for all: {words}"
     );
-    assert!(words.contains("is not in retune.lock; run `retune lock` and commit retune.lock"), "{words}");
     let (code, words) = bad(&repo, &["lock", "--check"]);
     assert!(code == 1 && words.contains("is not in retune.lock"), "{words}");
     assert!(server.requests().is_empty(), "nobody is asked for what is not locked");
@@ -235,6 +235,17 @@ fn a_chart_must_be_locked_and_the_lock_says_what_changes() {
     good(&repo, &["check"]);
     assert!(good(&repo, &["lock"]).contains("nothing changes"));
     assert_eq!(std::fs::read_to_string(repo.file("retune.lock")).unwrap(), lock, "deterministic");
+    // With a lock, each chart that is not in it is told by its app's place.
+    std::fs::write(repo.file("retune.lock"), lock.replace("name: one", "name: other")).unwrap();
+    let (code, words) = bad(&repo, &["check"]);
+    assert!(
+        code == 1
+            && words.contains("apps/one.yaml:")
+            && words.contains("app one: chart one 1.0.0 of http://"),
+        "{words}"
+    );
+    assert!(words.contains("is not in retune.lock; run `retune lock` and commit retune.lock"), "{words}");
+    std::fs::write(repo.file("retune.lock"), &lock).unwrap();
 
     // A newer version of a range is taken when it is asked for, and not before.
     server.publish(&[
