@@ -84,7 +84,6 @@ impl IntKind {
 
     /// The value as Go's conversion to this type leaves it (wraps around).
     #[must_use]
-    #[allow(clippy::cast_possible_truncation)]
     pub fn wrap(self, n: i64) -> i64 {
         match self {
             Self::Int | Self::I64 => n,
@@ -111,7 +110,6 @@ impl UintKind {
 
     /// The value as Go's conversion to this type leaves it (wraps around).
     #[must_use]
-    #[allow(clippy::cast_possible_truncation)]
     pub fn wrap(self, n: u64) -> u64 {
         match self {
             Self::Uint | Self::U64 | Self::Uintptr => n,

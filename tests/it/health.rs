@@ -135,25 +135,3 @@ fn rules_of_users_give_their_verdicts_and_leave_the_rest_to_the_shipped_ones() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(count >= 20, "only {count} examples were found");
 }
-
-#[cfg(feature = "cel")]
-#[test]
-#[ignore = "prints how long a verdict takes; run by hand with --nocapture"]
-fn how_long_a_verdict_of_a_users_rule_takes() {
-    let text = std::fs::read_to_string(folder().join("own/conditions.json")).unwrap();
-    let own: Own = serde_json::from_str(&text).unwrap();
-    let policy = retune::cloud::spec::Health { rules: own.rules, ..Default::default() };
-    let app = std::sync::Arc::from("a");
-    let begun = std::time::Instant::now();
-    let rules = retune::health::own::OwnRules::of(std::iter::once((&app, &policy)));
-    let read = begun.elapsed();
-    let cases = rules.cases("a", "net.example.org", "Fabric");
-    let begun = std::time::Instant::now();
-    for _ in 0..1_000 {
-        for example in &own.examples {
-            std::hint::black_box(judge_with(&example.object, cases));
-        }
-    }
-    let each = begun.elapsed() / 1_000 / u32::try_from(own.examples.len()).unwrap();
-    println!("three rules read in {read:?}, a verdict in {each:?}");
-}

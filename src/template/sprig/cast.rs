@@ -8,7 +8,6 @@ pub(super) fn to_int(v: &Value) -> i64 {
     match v {
         Value::Bool(b) => i64::from(*b),
         Value::Int(_, n) => *n,
-        #[allow(clippy::cast_possible_wrap)]
         Value::Uint(_, n) => *n as i64,
         Value::Float(f) => float_to_int(*f),
         Value::Float32(f) => float_to_int(f64::from(*f)),
@@ -19,7 +18,6 @@ pub(super) fn to_int(v: &Value) -> i64 {
 
 /// `cast.ToFloat64`.
 pub(super) fn to_float(v: &Value) -> f64 {
-    #[allow(clippy::cast_precision_loss)]
     match v {
         Value::Bool(b) => f64::from(u8::from(*b)),
         Value::Int(_, n) => *n as f64,

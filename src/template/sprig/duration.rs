@@ -33,7 +33,6 @@ impl Duration {
         }
     }
 
-    #[allow(clippy::cast_precision_loss)]
     fn per(self, unit: i64) -> f64 {
         (self.0 / unit) as f64 + (self.0 % unit) as f64 / unit as f64
     }
@@ -120,7 +119,6 @@ impl Duration {
                     n = n * 10 + u64::from(digit - b'0');
                     scale *= 10.0;
                 }
-                #[allow(clippy::cast_precision_loss)]
                 let nanoseconds = n as f64 * (unit as f64 / scale);
                 part += nanoseconds as u64;
             }
@@ -201,7 +199,6 @@ fn from_float(seconds: f64) -> Result<Duration, String> {
     if !seconds.is_finite() {
         return Err(format!("invalid duration seconds: {}", num::format_g(seconds)));
     }
-    #[allow(clippy::cast_precision_loss)]
     let limit = i64::MAX as f64 / 1e9;
     if seconds.abs() > limit {
         return Err(format!("duration seconds overflow: {}", num::format_g(seconds)));

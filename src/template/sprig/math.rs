@@ -73,7 +73,6 @@ fn round(_: &mut Exec, a: &[Value]) -> FuncResult {
         Some(Value::Float(f)) => *f,
         _ => 0.5,
     };
-    #[allow(clippy::cast_possible_truncation)]
     let power = 10_f64.powi(int(&a[1]).clamp(-400, 400) as i32);
     let digit = power * to_float(&a[0]);
     let rounded = if digit.fract() >= on { digit.ceil() } else { digit.floor() };

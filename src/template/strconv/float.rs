@@ -72,7 +72,6 @@ pub fn format_float(value: f64, verb: char, precision: Option<usize>, bits: u32)
 }
 
 /// The digits that a verb with a precision needs, correctly rounded (halves to even on the exact value, as Go does).
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn digits(abs: f64, verb: char, precision: Option<i32>, bits: u32) -> Digits {
     if abs == 0.0 {
         return Digits { digits: Vec::new(), point: 0 };
@@ -134,7 +133,6 @@ fn point_form(out: &mut String, d: &Digits, precision: i32) {
 }
 
 /// Mantissa and exponent with the implicit bit made explicit, and the number of mantissa bits.
-#[allow(clippy::cast_possible_truncation)]
 fn parts(value: f64, bits: u32) -> (u64, i32, u32) {
     let (raw, mantissa_bits, exponent_bits, bias) = if bits == 32 {
         (u64::from((value as f32).to_bits()), 23, 8, -127)

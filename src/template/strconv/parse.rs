@@ -113,7 +113,6 @@ pub fn parse_float(text: &str) -> Result<f64, NumberError> {
 }
 
 /// A hexadecimal float without its `0x`: the binary exponent is required. Rounded to nearest, halves to even.
-#[allow(clippy::cast_precision_loss)]
 fn hex_float(text: &str) -> Result<f64, NumberError> {
     let (mantissa, exponent) = text.split_once('p').ok_or(NumberError::Syntax)?;
     let magnitude = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);

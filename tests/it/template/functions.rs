@@ -178,7 +178,6 @@ pub(super) fn language() -> Registry {
     funcs
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn typed(_: &mut Exec, a: &[Value]) -> Result<Value, FuncError> {
     let Value::Float(f) = a[1] else { return Err("not a number".into()) };
     let signed = |kind: IntKind| Ok(Value::Int(kind, kind.wrap(f as i64)));
