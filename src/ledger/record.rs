@@ -154,7 +154,7 @@ pub fn inputs(cloud: &RenderedCloud) -> Vec<String> {
         .collect()
 }
 
-/// The whole values of live inputs that are no Secrets', by source, as far as [`VALUES`] reaches.
+/// The whole values of live inputs that are no Secrets', by source, as far as 256 KiB reaches.
 #[must_use]
 pub fn values(cloud: &RenderedCloud) -> BTreeMap<String, String> {
     let mut room = VALUES;

@@ -4,7 +4,7 @@
 //! starts the watches (`watches`) and lets it look again once all of them have told their state: the first plan of a start has every
 //! value that exists. A changed value is an order to render again, and only the apps that use it are rendered. A value that
 //! vanishes stays in force, and that is told. After a restart it is the one that the ledger has of the newest sync
-//! ([`Store::remember`]); a Secret's is not written down, so its apps are pending until it is back.
+//! (`Store::remember`); a Secret's is not written down, so its apps are pending until it is back.
 //!
 //! | module | subject |
 //! |---|---|
