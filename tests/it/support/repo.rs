@@ -13,6 +13,9 @@ impl Repo {
     pub(crate) fn new() -> Self {
         let repo = Self { scratch: tempfile::tempdir().expect("a scratch folder") };
         repo.git(&["init", "--quiet", "--initial-branch=main"]);
+        // For retune itself: a machine's user may have told git nothing.
+        repo.git(&["config", "user.name", "Ada Tester"]);
+        repo.git(&["config", "user.email", "ada@example.com"]);
         repo
     }
 
