@@ -99,7 +99,7 @@ fn commit_back(
     reason: &str,
     branch: Option<&str>,
 ) -> Result<Revision, CommandError> {
-    let author = Author::of_user(crate::cluster::time::now_seconds()).map_err(user)?;
+    let author = Author::of_user(crate::cluster::time::now_seconds(), source.location()).map_err(user)?;
     let mut message =
         format!("Roll back to {}\n\nThe files are those of {}", target.commit.short(), target.commit);
     message.push_str(&format!(" ({}).\n", target.subject));

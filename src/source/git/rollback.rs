@@ -20,13 +20,17 @@ pub struct Author {
 }
 
 impl Author {
-    /// Who git says the user is: `GIT_AUTHOR_NAME` and `GIT_AUTHOR_EMAIL`, else `user.name` and `user.email` of the user's
-    /// configuration.
+    /// Who git says the user is: `GIT_AUTHOR_NAME` and `GIT_AUTHOR_EMAIL`, else `user.name` and `user.email` of the local
+    /// repository's configuration, else of the user's.
     ///
     /// # Errors
     /// If neither says it.
-    pub fn of_user(time: i64) -> Result<Self, GitError> {
-        let config = git2::Config::open_default().and_then(|mut c| c.snapshot()).ok();
+    pub fn of_user(time: i64, location: &Location) -> Result<Self, GitError> {
+        let config = match location {
+            Location::Local(path) => git2::Repository::open(path).and_then(|r| r.config()),
+            Location::Http(_) => git2::Config::open_default(),
+        };
+        let config = config.and_then(|mut c| c.snapshot()).ok();
         let find = |variable: &str, key: &str| {
             let set = std::env::var(variable).ok().filter(|text| !text.trim().is_empty());
             set.or_else(|| config.as_ref()?.get_str(key).ok().map(str::to_owned)).ok_or_else(|| {
