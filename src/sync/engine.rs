@@ -389,6 +389,8 @@ impl Engine {
                 && self.in_flight == 0
                 && self.secrets.is_idle()
                 && self.inventory_busy.is_empty()
+                // A status that is still on its way would put back what the last one says.
+                && (!self.report.in_flight || ended == Ended::LeadershipLost)
                 && (!matches!(ended, Ended::Once(_)) || self.labels.at_rest() && self.watches_told())
             {
                 self.finish().await;

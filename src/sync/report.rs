@@ -33,7 +33,7 @@ pub(super) struct Report {
     pub(super) due: bool,
     /// Apps that are removed and whose delete hooks nobody knows.
     pub(super) unknown_delete_hooks: std::collections::BTreeSet<std::sync::Arc<str>>,
-    in_flight: bool,
+    pub(super) in_flight: bool,
     last_write: Option<Instant>,
     /// Drift seen and not yet corrected.
     drifting: HashMap<ObjectId, (String, Instant)>,

@@ -323,7 +323,8 @@ fn without_a_syncer_a_rotation_is_planned_and_carried_out_by_a_sync_of_ones_own(
     // It ends before the pods that it restarted are ready, and says so.
     let (code, out, err) = cloud.retune("sync", &[]);
     assert!(code == 0 || code == 3, "{out}{err}");
-    rotation(&cloud, "done");
+    let state = cloud.cloudsync().and_then(|c| c.pointer("/status/rotation").cloned());
+    assert_eq!(state.as_ref().map(|r| &r["state"]), Some(&json!("done")), "{state:?} {code} {out}{err}");
     let after = secret(&cloud, "db");
     assert_ne!(after["data"]["password"], before["data"]["password"]);
     eventually("a later sync finds all ready", SOON, || (cloud.retune("sync", &[]).0 == 0).then_some(()));
