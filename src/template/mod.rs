@@ -10,6 +10,7 @@ pub mod ast;
 pub mod builtins;
 mod call;
 mod compare;
+mod entries;
 pub mod error;
 mod escape;
 mod eval;

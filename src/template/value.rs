@@ -12,9 +12,9 @@
 use std::any::Any;
 use std::borrow::Cow;
 use std::cell::{Cell, Ref, RefCell, RefMut};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
+pub use super::entries::Entries;
 use super::func::Func;
 use super::types::{IntKind, Kind, Named, Type, UintKind};
 use super::watch;
@@ -59,9 +59,6 @@ pub struct List {
     nil: bool,
     items: Vec<Value>,
 }
-
-/// The entries of a map in the order in which Go's templates and printers walk it: keys bytewise.
-pub type Entries = BTreeMap<Rc<str>, Value>;
 
 /// A map with string keys, its element type and, if it is of a defined type, that.
 pub struct Map {
