@@ -23,6 +23,9 @@ pub(super) const WARN_END: &str = "HELM_ERR_END";
 /// How often a template may be on the stack through `include`.
 const MAX_INCLUDES: u32 = 1000;
 
+/// A buffer that has become larger is not kept.
+const LARGEST_BUFFER: usize = 16 << 10;
+
 /// The name under which Helm's engine parses the texts of `tpl`, and of the set of templates itself.
 pub(super) const ROOT_NAME: &str = "gotpl";
 
@@ -34,6 +37,8 @@ const NO_VALUE: &[u8] = b"<no value>";
 pub(super) struct State {
     /// How often each template is on the stack through `include`.
     includes: RefCell<QuickMap<Rc<str>, u32>>,
+    /// Room for the texts that includes make, used again and again.
+    buffers: RefCell<Vec<Vec<u8>>>,
     /// Results that may be used again.
     memo: RefCell<Memo>,
     /// The file that is rendered.
@@ -128,7 +133,7 @@ fn include(exec: &mut Exec, args: &[Value]) -> Result<Value, FuncError> {
     if !reusable {
         watch::host_used();
     }
-    let mut out = Vec::with_capacity(512);
+    let mut out = state.buffers.borrow_mut().pop().unwrap_or_default();
     let done = match exec.set().get(&name) {
         Some(template) => exec.run_template(&template, args[1].clone(), &mut out).map_err(FuncError::from),
         None => Err(FuncError::new(format!(
@@ -143,7 +148,11 @@ fn include(exec: &mut Exec, args: &[Value]) -> Result<Value, FuncError> {
     state.depth.set(depth);
     let deepest = state.deepest.get();
     state.deepest.set(outer.max(deepest));
-    let result = done.map(|()| Value::from(out));
+    let result = done.map(|()| Value::from_bytes(&out));
+    if out.capacity() <= LARGEST_BUFFER {
+        out.clear();
+        state.buffers.borrow_mut().push(out);
+    }
     let kept = result.as_ref().ok().filter(|_| reusable);
     state.memo.borrow_mut().end(begun, &name, &args[1], kept, place, deepest - depth);
     result
@@ -152,7 +161,10 @@ fn include(exec: &mut Exec, args: &[Value]) -> Result<Value, FuncError> {
 fn tpl(exec: &mut Exec, args: &[Value]) -> Result<Value, FuncError> {
     let text = args[0].text().unwrap_or_default();
     // Most texts are no templates; parsing such a one gives it back.
-    if !text.contains("{{") {
+    if memmem::find(text.as_bytes(), b"{{").is_none() {
+        if matches!(&args[0], Value::Str(text) if memmem::find(text.as_bytes(), NO_VALUE).is_none()) {
+            return Ok(args[0].clone());
+        }
         return Ok(Value::from(without_no_value(text.as_bytes().to_vec())));
     }
     let quoted = |words: &str| format!("{words} {}", strconv::quote(text.as_bytes()));

@@ -9,7 +9,7 @@
 use std::rc::Rc;
 
 use crate::template::hash::QuickMap;
-use crate::template::watch::{self, Reads};
+use crate::template::watch::{self, Kept, Reads};
 use crate::template::{Map, Value};
 
 use super::objects::Values;
@@ -34,7 +34,7 @@ struct Entry {
     start: watch::Time,
     /// Until when it is known that nothing has changed.
     checked: watch::Time,
-    reads: Reads,
+    reads: Kept,
     /// Where it was computed.
     at: Place,
     /// How many includes deep it went.
@@ -72,17 +72,17 @@ impl Memo {
         height: u32,
     ) -> Option<(Value, u32)> {
         let entries = self.by_name.get_mut(name)?;
-        let now = watch::now();
-        entries.retain_mut(|e| {
-            let changed = watch::changed(e.start, e.checked, Some(&e.reads));
-            e.checked = now;
-            !changed
-        });
-        let found = entries
-            .iter()
-            .find(|e| e.holds(at) && e.height <= height && same(&e.argument, argument, true))?;
-        watch::again(&found.reads);
-        Some((found.result.clone(), found.height))
+        loop {
+            let place = entries
+                .iter()
+                .position(|e| e.holds(at) && e.height <= height && same(&e.argument, argument, true))?;
+            let found = &mut entries[place];
+            if found.is_unchanged() {
+                watch::again(&found.reads);
+                return Some((found.result.clone(), found.height));
+            }
+            entries.remove(place);
+        }
     }
 
     /// Ends a computation, and keeps its result if there is one and it may be kept.
@@ -106,9 +106,11 @@ impl Memo {
             self.by_name.clear();
             self.bytes = 0;
         }
-        let entries = self.by_name.entry(Rc::clone(name)).or_default();
+        // Most templates have one.
+        let entries = self.by_name.entry(Rc::clone(name)).or_insert_with(|| Vec::with_capacity(1));
         if entries.len() >= PER_TEMPLATE {
-            entries.remove(0);
+            let useless = entries.iter_mut().position(|e| !e.is_unchanged());
+            entries.remove(useless.unwrap_or(0));
         }
         let checked = watch::now();
         entries.push(Entry {
@@ -116,7 +118,7 @@ impl Memo {
             result: result.clone(),
             start,
             checked,
-            reads,
+            reads: reads.kept(),
             at,
             height,
         });
@@ -124,6 +126,16 @@ impl Memo {
 }
 
 impl Entry {
+    /// Whether what it read is still as it was.
+    fn is_unchanged(&mut self) -> bool {
+        let now = watch::now();
+        let unchanged = !watch::changed(self.start, self.checked, Some(&self.reads));
+        if unchanged {
+            self.checked = now;
+        }
+        unchanged
+    }
+
     /// Whether, at that place, what it read of the file's name is the same.
     fn holds(&self, at: Place) -> bool {
         (!self.reads.passing || self.at.file == at.file)

@@ -40,6 +40,9 @@ impl Object for Values {
     }
     fn method(&self, name: &str) -> Option<Rc<Func>> {
         const PATH: &[Type] = &[Type::String];
+        if !matches!(name, "AsMap" | "Table" | "PathValue" | "YAML") {
+            return None;
+        }
         let table = Rc::clone(&self.0);
         let func = match name {
             "AsMap" => Func::closure(name, Signature::fixed(&[], Type::DICT), move |_, _| {

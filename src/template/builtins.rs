@@ -1,6 +1,5 @@
 //! The functions of the language itself: `and`, `or`, `not`, `len`, `index`, `slice`, `call`, printing, comparison, escaping.
 
-use super::call::Arguments;
 use super::compare::{equal, less};
 use super::error::FuncError;
 use super::escape;
@@ -72,35 +71,40 @@ builtins! {
 }
 
 impl Builtin {
-    /// Runs it. `callee` is what `call`'s first argument is called in messages.
-    pub(super) fn run(self, exec: &mut Exec, args: Arguments<Slot>, callee: &str) -> Result<Slot, FuncError> {
+    /// Runs it. `interface` is whether the static type of the first argument is `interface {}`; `callee` is what `call`'s
+    /// first argument is called in messages.
+    pub(super) fn run(
+        self,
+        exec: &mut Exec,
+        args: &[Value],
+        interface: bool,
+        callee: &str,
+    ) -> Result<Slot, FuncError> {
         let limit = exec.limits().text;
-        let values = |args: Arguments<Slot>| args.into_iter().map(|s| s.value).collect::<Arguments<_>>();
         let value = match self {
-            Self::And | Self::Or => args.into_iter().next_back().map_or(Value::Nil, |s| s.value),
-            Self::Call => return call(exec, &args, callee),
-            Self::Index => return index(&args),
-            Self::Slice => slice(&args)?,
-            Self::Len => length(&args[0])?,
-            Self::Not => Value::Bool(!args[0].value.truth()),
-            Self::Print => Value::from(fmt::sprint(&values(args), limit)?),
-            Self::Println => Value::from(fmt::sprintln(&values(args), limit)?),
+            Self::And | Self::Or => args.last().cloned().unwrap_or_default(),
+            Self::Call => return call(exec, args, callee),
+            Self::Index => return index(args, interface),
+            Self::Slice => slice(args)?,
+            Self::Len => length(&args[0], interface)?,
+            Self::Not => Value::Bool(!args[0].truth()),
+            Self::Print => Value::from(fmt::sprint(args, limit)?),
+            Self::Println => Value::from(fmt::sprintln(args, limit)?),
             Self::Printf => {
-                let args = values(args);
                 Value::from(fmt::sprintf(args[0].bytes().unwrap_or_default(), &args[1..], limit)?)
             }
-            Self::Html => Value::from(escape::html(&escape::text_of(&values(args), limit)?)),
-            Self::Js => Value::from(escape::js(&escape::text_of(&values(args), limit)?)),
-            Self::UrlQuery => Value::from(escape::url_query(&escape::text_of(&values(args), limit)?)),
+            Self::Html => Value::from(escape::html(&escape::text_of(args, limit)?)),
+            Self::Js => Value::from(escape::js(&escape::text_of(args, limit)?)),
+            Self::UrlQuery => Value::from(escape::url_query(&escape::text_of(args, limit)?)),
             Self::Eq => {
                 let (first, rest) = args.split_first().ok_or("missing argument for comparison")?;
-                Value::Bool(equal(&first.value, rest.iter().map(|s| &s.value))?)
+                Value::Bool(equal(first, rest.iter())?)
             }
-            Self::Ne => Value::Bool(!equal(&args[0].value, [&args[1].value].into_iter())?),
-            Self::Lt => Value::Bool(less(&args[0].value, &args[1].value)?),
-            Self::Ge => Value::Bool(!less(&args[0].value, &args[1].value)?),
-            Self::Le => Value::Bool(less_or_equal(&args[0].value, &args[1].value)?),
-            Self::Gt => Value::Bool(!less_or_equal(&args[0].value, &args[1].value)?),
+            Self::Ne => Value::Bool(!equal(&args[0], [&args[1]].into_iter())?),
+            Self::Lt => Value::Bool(less(&args[0], &args[1])?),
+            Self::Ge => Value::Bool(!less(&args[0], &args[1])?),
+            Self::Le => Value::Bool(less_or_equal(&args[0], &args[1])?),
+            Self::Gt => Value::Bool(!less_or_equal(&args[0], &args[1])?),
         };
         Ok(Slot::plain(value))
     }
@@ -131,53 +135,56 @@ fn pointee(value: &Value) -> String {
     value.type_name().trim_start_matches('*').to_owned()
 }
 
-fn index(args: &[Slot]) -> Result<Slot, FuncError> {
-    if matches!(args[0].value, Value::Nil) {
+fn index(args: &[Value], interface: bool) -> Result<Slot, FuncError> {
+    if matches!(args[0], Value::Nil) {
         return Err("index of untyped nil".into());
     }
-    let mut item = args[0].clone();
+    let mut item = Slot { value: args[0].clone(), interface };
     for key in &args[1..] {
-        if matches!(item.value, Value::Nil) {
-            return Err("index of nil pointer".into());
-        }
-        let bare = item.value.bare().into_owned();
-        item = match &bare {
-            Value::List(list) => {
-                let i = index_argument(&key.value, list.items().len())?;
-                let found = list.items().get(i).ok_or("reflect: slice index out of range")?;
-                Slot::of(list.go_type().elem(), found.clone())
-            }
-            Value::Bytes(bytes) => {
-                let i = index_argument(&key.value, bytes.len())?;
-                byte(bytes.get(i).ok_or("reflect: slice index out of range")?)
-            }
-            Value::Str(_) | Value::Raw(_) => {
-                let bytes = bare.bytes().unwrap_or_default();
-                let i = index_argument(&key.value, bytes.len())?;
-                byte(bytes.get(i).ok_or("reflect: string index out of range")?)
-            }
-            Value::Map(map) => {
-                let Some(name) = key.value.text() else {
-                    return Err(match &key.value {
-                        Value::Nil => "value is nil; should be of type string".into(),
-                        other => format!("value has type {}; should be string", other.type_name()).into(),
-                    });
-                };
-                let ty = map.go_type().elem();
-                Slot::of(ty, map.get(&name).unwrap_or_else(|| Value::zero(ty)))
-            }
-            _ => return Err(format!("can't index item of type {}", pointee(&item.value)).into()),
-        };
+        item = element(&item.value, key)?;
     }
     Ok(item)
+}
+
+fn element(item: &Value, key: &Value) -> Result<Slot, FuncError> {
+    if matches!(item, Value::Nil) {
+        return Err("index of nil pointer".into());
+    }
+    Ok(match &*item.bare() {
+        Value::List(list) => {
+            let i = index_argument(key, list.items().len())?;
+            let found = list.items().get(i).ok_or("reflect: slice index out of range")?;
+            Slot::of(list.go_type().elem(), found.clone())
+        }
+        Value::Bytes(bytes) => {
+            let i = index_argument(key, bytes.len())?;
+            byte(bytes.get(i).ok_or("reflect: slice index out of range")?)
+        }
+        text @ (Value::Str(_) | Value::Raw(_)) => {
+            let bytes = text.bytes().unwrap_or_default();
+            let i = index_argument(key, bytes.len())?;
+            byte(bytes.get(i).ok_or("reflect: string index out of range")?)
+        }
+        Value::Map(map) => {
+            let Some(name) = key.text() else {
+                return Err(match key {
+                    Value::Nil => "value is nil; should be of type string".into(),
+                    other => format!("value has type {}; should be string", other.type_name()).into(),
+                });
+            };
+            let ty = map.go_type().elem();
+            Slot::of(ty, map.get(&name).unwrap_or_else(|| Value::zero(ty)))
+        }
+        _ => return Err(format!("can't index item of type {}", pointee(item)).into()),
+    })
 }
 
 fn byte(b: &u8) -> Slot {
     Slot::plain(Value::Uint(UintKind::U8, (*b).into()))
 }
 
-fn slice(args: &[Slot]) -> Result<Value, FuncError> {
-    let item = args[0].value.bare();
+fn slice(args: &[Value]) -> Result<Value, FuncError> {
+    let item = args[0].bare();
     let indexes = &args[1..];
     if matches!(*item, Value::Nil) {
         return Err("slice of untyped nil".into());
@@ -197,7 +204,7 @@ fn slice(args: &[Slot]) -> Result<Value, FuncError> {
     };
     let mut bounds = [0, length, length];
     for (bound, index) in bounds.iter_mut().zip(indexes) {
-        *bound = index_argument(&index.value, length)?;
+        *bound = index_argument(index, length)?;
     }
     let [from, to, cap] = bounds;
     if from > to {
@@ -213,24 +220,24 @@ fn slice(args: &[Slot]) -> Result<Value, FuncError> {
     })
 }
 
-fn length(item: &Slot) -> Result<Value, FuncError> {
-    let n = match &*item.value.bare() {
-        Value::Nil if item.interface => return Err("len of nil pointer".into()),
+fn length(item: &Value, interface: bool) -> Result<Value, FuncError> {
+    let n = match &*item.bare() {
+        Value::Nil if interface => return Err("len of nil pointer".into()),
         // Go panics here; the panic's text is the error.
         Value::Nil => return Err("reflect: call of reflect.Value.Type on zero Value".into()),
         Value::List(list) => list.items().len(),
         Value::Map(map) => map.len(),
         other => match other.bytes() {
             Some(bytes) => bytes.len(),
-            None => return Err(format!("len of type {}", pointee(&item.value)).into()),
+            None => return Err(format!("len of type {}", pointee(item)).into()),
         },
     };
     Ok(Value::int(i64::try_from(n).unwrap_or(i64::MAX)))
 }
 
 /// `call fn args`: arguments are converted a little more freely than in a direct call.
-fn call(exec: &mut Exec, args: &[Slot], callee: &str) -> Result<Slot, FuncError> {
-    let func = match &args[0].value {
+fn call(exec: &mut Exec, args: &[Value], callee: &str) -> Result<Slot, FuncError> {
+    let func = match &args[0] {
         Value::Nil => return Err("call of nil".into()),
         Value::Func(func) => func.clone(),
         other => return Err(format!("non-function {callee} of type {}", other.type_name()).into()),
@@ -247,7 +254,7 @@ fn call(exec: &mut Exec, args: &[Slot], callee: &str) -> Result<Slot, FuncError>
     let mut argv = Vec::with_capacity(given);
     for (i, arg) in args.iter().enumerate() {
         let ty = if sig.variadic { sig.params[i.min(wanted - 1)] } else { sig.params[i] };
-        argv.push(prepare(&arg.value, ty).map_err(|e| format!("arg {i}: {e}"))?);
+        argv.push(prepare(arg, ty).map_err(|e| format!("arg {i}: {e}"))?);
     }
     Ok(Slot::of(sig.result, func.call(exec, &argv)?))
 }

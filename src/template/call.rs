@@ -14,7 +14,7 @@ use super::types::{Kind, Type};
 use super::value::Value;
 
 /// Arguments of a call: most have few.
-pub(super) type Arguments<T> = SmallVec<[T; 4]>;
+type Arguments = SmallVec<[Value; 4]>;
 
 impl<'t> Frame<'t, '_> {
     /// Calls a registered function or a method. `args` are those after the function's name; errors of the function itself
@@ -28,7 +28,8 @@ impl<'t> Frame<'t, '_> {
         last: Option<Slot>,
     ) -> Result<Slot, Raise> {
         let signature = &func.signature;
-        let argv = self.arguments(dot, &func.name, signature, args, last, |slot| slot.value)?;
+        let mut argv = Arguments::new();
+        self.arguments(dot, &func.name, signature, args, last, &mut argv)?;
         let result = func.call(self.exec, &argv).and_then(|value| {
             self.exec.charge_result(&value)?;
             Ok(value)
@@ -75,8 +76,9 @@ impl<'t> Frame<'t, '_> {
             (None, None) => String::new(),
         };
         let callee = if builtin == Builtin::Call { callee() } else { String::new() };
-        let argv = self.arguments(dot, builtin.name(), signature, args, last, |slot| slot)?;
-        let result = builtin.run(self.exec, argv, &callee).and_then(|slot| {
+        let mut argv = Arguments::new();
+        let interface = self.arguments(dot, builtin.name(), signature, args, last, &mut argv)?;
+        let result = builtin.run(self.exec, &argv, interface, &callee).and_then(|slot| {
             self.exec.charge_result(&slot.value)?;
             Ok(slot)
         });
@@ -97,33 +99,42 @@ impl<'t> Frame<'t, '_> {
         Ok(())
     }
 
-    fn arguments<T>(
+    /// Evaluates the arguments and fits them to the parameters. Gives whether the static type of the first is
+    /// `interface {}`.
+    fn arguments(
         &mut self,
         dot: &Slot,
         name: &str,
         signature: &Signature,
         args: &'t [Expr],
         last: Option<Slot>,
-        take: fn(Slot) -> T,
-    ) -> Result<Arguments<T>, Raise> {
+        argv: &mut Arguments,
+    ) -> Result<bool, Raise> {
         self.check_count(name, signature, args.len(), last.is_some())?;
-        let param = |i: usize| match signature.params {
-            [.., rest] if signature.variadic && i >= signature.params.len() - 1 => *rest,
-            params => params[i],
+        let (fixed, rest) = match signature.params {
+            [fixed @ .., rest] if signature.variadic => (fixed, *rest),
+            fixed => (fixed, Type::Any),
         };
-        let mut argv = Arguments::with_capacity(args.len() + usize::from(last.is_some()));
+        let param = |i: usize| fixed.get(i).copied().unwrap_or(rest);
+        let mut interface = false;
         for (i, arg) in args.iter().enumerate() {
-            argv.push(take(self.argument(dot, param(i), arg)?));
+            let slot = self.argument(dot, param(i), arg)?;
+            interface |= i == 0 && slot.interface;
+            argv.push(slot.value);
         }
         if let Some(last) = last {
-            let ty = param(argv.len());
-            argv.push(take(self.fit(last, ty)?));
+            let slot = self.fit(last, param(argv.len()))?;
+            interface |= argv.is_empty() && slot.interface;
+            argv.push(slot.value);
         }
-        Ok(argv)
+        Ok(interface)
     }
 
     /// Go's `validateType`: a value for a place of type `ty`.
     fn fit(&self, slot: Slot, ty: Type) -> Result<Slot, Raise> {
+        if fits(&slot, ty) {
+            return Ok(Slot { interface: slot.interface && matches!(ty, Type::Any | Type::Reflect), ..slot });
+        }
         if slot.is_invalid() {
             if ty.nillable() {
                 return Ok(Slot { value: Value::zero(ty), interface: ty == Type::Any });
@@ -160,7 +171,7 @@ impl<'t> Frame<'t, '_> {
     fn operand(&mut self, dot: &Slot, expr: &'t Expr) -> Result<Slot, Raise> {
         match expr {
             Expr::Dot(_) => Ok(dot.clone()),
-            Expr::Field(_, names) => self.fields(dot, dot.clone(), expr, names, &[], None),
+            Expr::Field(_, names) => self.fields(dot, dot, expr, names, &[], None),
             Expr::Variable(v) => self.variable(dot, expr, v, &[], None),
             Expr::Pipe(pipe) => Ok(Slot::plain(roomy(|| self.pipeline(dot, pipe))?)),
             Expr::Function(f) => match &f.callee {
@@ -185,18 +196,22 @@ impl<'t> Frame<'t, '_> {
             | Expr::Pipe(_)
             | Expr::Function(_)
             | Expr::Chain(_) => {
-                let slot = self.operand(dot, expr)?;
+                let mut slot = self.operand(dot, expr)?;
+                if fits(&slot, ty) {
+                    slot.interface &= matches!(ty, Type::Any | Type::Reflect);
+                    return Ok(slot);
+                }
                 self.fit(slot, ty)
+            }
+            Expr::String(_, value) if matches!(ty, Type::String | Type::Any | Type::Reflect) => {
+                Ok(Slot::plain(value.clone()))
             }
             Expr::Nil(_) if ty.nillable() => Ok(Slot { value: Value::zero(ty), interface: ty == Type::Any }),
             Expr::Nil(_) => self.error(format!("cannot assign nil to {ty}")),
-            Expr::Bool(..) | Expr::Number(_) | Expr::String(..)
-                if matches!(ty, Type::Any | Type::Reflect) =>
-            {
+            Expr::Bool(..) | Expr::Number(_) if matches!(ty, Type::Any | Type::Reflect) => {
                 self.operand(dot, expr)
             }
             Expr::Bool(_, b) if ty == Type::Bool => Ok(Slot::plain(Value::Bool(*b))),
-            Expr::String(_, value) if ty == Type::String => Ok(Slot::plain(value.clone())),
             Expr::Number(n) => match typed_number(n, ty) {
                 Some(value) => Ok(Slot::plain(value)),
                 None => self.unfitting_constant(expr, ty),
@@ -217,6 +232,20 @@ impl<'t> Frame<'t, '_> {
             _ => return self.error(format!("can't handle {shown} for arg of type {ty}")),
         };
         self.error(format!("expected {wanted}; found {shown}"))
+    }
+}
+
+/// Whether a value is of the very type that is wanted, as most are.
+#[inline]
+fn fits(slot: &Slot, ty: Type) -> bool {
+    match (&slot.value, ty) {
+        (Value::Nil, _) => false,
+        (_, Type::Any | Type::Reflect)
+        | (Value::Str(_) | Value::Raw(_), Type::String)
+        | (Value::Bool(_), Type::Bool) => true,
+        (Value::Int(given, _), Type::Int(wanted)) => *given == wanted,
+        (Value::Map(map), Type::Map(Type::Any)) => matches!(map.go_type(), Type::Map(Type::Any)),
+        _ => false,
     }
 }
 

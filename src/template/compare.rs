@@ -60,6 +60,11 @@ pub(super) fn equal<'v>(
 }
 
 fn equal_to(first: &Value, other: &Value) -> Result<bool, FuncError> {
+    match (first, other) {
+        (Value::Str(a), Value::Str(b)) => return Ok(a == b),
+        (Value::Bool(a), Value::Bool(b)) => return Ok(a == b),
+        _ => {}
+    }
     let (kind, other_kind) = (basic(first), basic(other));
     let (a, b) = (first.bare(), other.bare());
     if kind == other_kind && kind == Basic::None {

@@ -35,7 +35,7 @@ impl Slot {
 
     /// A value that stands in a place of type `ty`.
     pub(super) fn of(ty: Type, value: Value) -> Self {
-        Self { value, interface: ty == Type::Any }
+        Self { value, interface: matches!(ty, Type::Any) }
     }
 
     /// Go's zero `reflect.Value`.
@@ -62,7 +62,8 @@ pub(super) struct Frame<'t, 'e> {
     pub(super) exec: &'e mut Exec,
     pub(super) template: &'t Template,
     out: &'e mut Vec<u8>,
-    vars: Vec<(u32, Slot)>,
+    /// From where on the render's variables are this template's.
+    base: usize,
     pub(super) place: Place<'t>,
 }
 
@@ -74,14 +75,16 @@ impl<'t, 'e> Frame<'t, 'e> {
         dot: &Slot,
         out: &'e mut Vec<u8>,
     ) -> Result<(), Raise> {
-        let mut vars = Vec::with_capacity(8);
-        vars.push((0, dot.clone()));
+        let base = exec.vars.len();
+        exec.vars.push((0, dot.clone()));
         let body = template.body(exec.set().funcs());
-        let mut frame = Self { exec, template, out, vars, place: Place::Nowhere };
-        match body {
+        let mut frame = Self { exec, template, out, base, place: Place::Nowhere };
+        let done = match body {
             Ok(body) => frame.walk(dot, body).map(|_| ()),
             Err(e) => frame.error(e.to_string()),
-        }
+        };
+        frame.exec.vars.truncate(base);
+        done
     }
 
     /// An error at the current place.
@@ -174,7 +177,7 @@ impl<'t, 'e> Frame<'t, 'e> {
     }
 
     fn branch(&mut self, dot: &Slot, branch: &'t Branch, with: bool) -> Result<Flow, Raise> {
-        let mark = self.vars.len();
+        let mark = self.exec.vars.len();
         let value = self.pipeline(dot, &branch.pipe)?;
         let flow = if value.truth() {
             if with { self.walk(&Slot::plain(value), &branch.then) } else { self.walk(dot, &branch.then) }
@@ -183,12 +186,12 @@ impl<'t, 'e> Frame<'t, 'e> {
         } else {
             Ok(Flow::Next)
         };
-        self.vars.truncate(mark);
+        self.exec.vars.truncate(mark);
         flow
     }
 
     fn range(&mut self, dot: &Slot, branch: &'t Branch) -> Result<Flow, Raise> {
-        let outer = self.vars.len();
+        let outer = self.exec.vars.len();
         let value = self.pipeline(dot, &branch.pipe)?;
         let value = value.bare();
         let flow = match &*value {
@@ -233,7 +236,7 @@ impl<'t, 'e> Frame<'t, 'e> {
             (None, Some(body)) => self.walk(dot, body)?,
             (None, None) => Flow::Next,
         };
-        self.vars.truncate(outer);
+        self.exec.vars.truncate(outer);
         Ok(flow)
     }
 
@@ -251,7 +254,7 @@ impl<'t, 'e> Frame<'t, 'e> {
         branch: &'t Branch,
         items: impl Iterator<Item = (Slot, Slot)>,
     ) -> Result<Option<Flow>, Raise> {
-        let mark = self.vars.len();
+        let mark = self.exec.vars.len();
         let decl = &branch.pipe.decl;
         let mut any = false;
         for (index, item) in items {
@@ -264,18 +267,18 @@ impl<'t, 'e> Frame<'t, 'e> {
             match (decl.len(), branch.pipe.assign) {
                 (0, _) => {}
                 (1, true) => self.assign(&decl[0], item.clone())?,
-                (1, false) => self.vars[mark - 1].1 = item.clone(),
+                (1, false) => self.exec.vars[mark - 1].1 = item.clone(),
                 (_, true) => {
                     self.assign(&decl[0], index)?;
                     self.assign(&decl[1], item.clone())?;
                 }
                 (_, false) => {
-                    self.vars[mark - 1].1 = item.clone();
-                    self.vars[mark - 2].1 = index;
+                    self.exec.vars[mark - 1].1 = item.clone();
+                    self.exec.vars[mark - 2].1 = index;
                 }
             }
             let flow = self.walk(&item, &branch.then)?;
-            self.vars.truncate(mark);
+            self.exec.vars.truncate(mark);
             if flow == Flow::Break {
                 break;
             }
@@ -306,7 +309,7 @@ impl<'t, 'e> Frame<'t, 'e> {
     }
 
     fn assign(&mut self, variable: &Variable, value: Slot) -> Result<(), Raise> {
-        match self.vars.iter_mut().rev().find(|(id, _)| *id == variable.id) {
+        match self.exec.vars[self.base..].iter_mut().rev().find(|(id, _)| *id == variable.id) {
             Some((_, slot)) => {
                 *slot = value;
                 Ok(())
@@ -318,20 +321,24 @@ impl<'t, 'e> Frame<'t, 'e> {
     /// The value of a pipeline; its variables are declared.
     pub(super) fn pipeline(&mut self, dot: &Slot, pipe: &'t Pipe) -> Result<Value, Raise> {
         self.place = Place::Pipe(pipe);
-        let mut value = None;
-        for cmd in &pipe.cmds {
+        let mut cmds = pipe.cmds.iter();
+        let mut value = match cmds.next() {
+            Some(cmd) => self.command(dot, cmd, None)?.value,
+            None => Value::Nil,
+        };
+        for cmd in cmds {
             // What is in an interface is taken out of it between commands.
-            value = Some(Slot::plain(self.command(dot, cmd, value)?.value));
+            value = self.command(dot, cmd, Some(Slot::plain(value)))?.value;
         }
-        let value = value.unwrap_or_else(|| Slot::plain(Value::Nil));
         for variable in &pipe.decl {
+            let slot = Slot::plain(value.clone());
             if pipe.assign {
-                self.assign(variable, value.clone())?;
+                self.assign(variable, slot)?;
             } else {
-                self.vars.push((variable.id, value.clone()));
+                self.exec.vars.push((variable.id, slot));
             }
         }
-        Ok(value.value)
+        Ok(value)
     }
 
     fn not_a_function(&self, args: &'t [Expr], last: Option<&Slot>) -> Result<(), Raise> {
@@ -348,7 +355,7 @@ impl<'t, 'e> Frame<'t, 'e> {
         match first {
             Expr::Field(_, names) => {
                 self.place = Place::Expr(first);
-                return self.fields(dot, dot.clone(), first, names, args, last);
+                return self.fields(dot, dot, first, names, args, last);
             }
             Expr::Chain(chain) => return self.chain(dot, first, chain, args, last),
             Expr::Function(function) => {
@@ -379,6 +386,11 @@ impl<'t, 'e> Frame<'t, 'e> {
     /// A number where no type is wanted: its syntax tells the type.
     pub(super) fn constant(&mut self, expr: &'t Expr, n: &Number) -> Result<Slot, Raise> {
         self.place = Place::Expr(expr);
+        let (from, to) = n.span;
+        let digits = &self.template.parsed.text[from as usize..to as usize];
+        if let (Some(i), true) = (n.int, digits.iter().all(u8::is_ascii_digit)) {
+            return Ok(Slot::plain(Value::int(i)));
+        }
         let text = written(&self.template.parsed.text, n.span);
         if let Some((re, im)) = n.complex {
             return Ok(Slot::plain(Value::Complex(re, im)));
@@ -402,7 +414,7 @@ impl<'t, 'e> Frame<'t, 'e> {
         last: Option<Slot>,
     ) -> Result<Slot, Raise> {
         self.place = Place::Expr(expr);
-        let Some((_, value)) = self.vars.iter().rev().find(|(id, _)| *id == v.id) else {
+        let Some((_, value)) = self.exec.vars[self.base..].iter().rev().find(|(id, _)| *id == v.id) else {
             return self.error(format!("undefined variable: {}", v.name));
         };
         let value = value.clone();
@@ -412,7 +424,7 @@ impl<'t, 'e> Frame<'t, 'e> {
             }
             return Ok(value);
         }
-        self.fields(dot, value, expr, &v.fields, args, last)
+        self.fields(dot, &value, expr, &v.fields, args, last)
     }
 
     pub(super) fn chain(
@@ -425,20 +437,26 @@ impl<'t, 'e> Frame<'t, 'e> {
     ) -> Result<Slot, Raise> {
         self.place = Place::Expr(expr);
         let receiver = roomy(|| self.untyped_argument(dot, &chain.node))?;
-        self.fields(dot, receiver, expr, &chain.fields, args, last)
+        self.fields(dot, &receiver, expr, &chain.fields, args, last)
     }
 
     /// `.x.y.z args`: only the last one gets the arguments. `args` starts with the operand itself.
     pub(super) fn fields(
         &mut self,
         dot: &Slot,
-        mut receiver: Slot,
+        receiver: &Slot,
         expr: &'t Expr,
         names: &'t [Rc<str>],
         args: &'t [Expr],
         last: Option<Slot>,
     ) -> Result<Slot, Raise> {
-        let Some((end, path)) = names.split_last() else { return Ok(receiver) };
+        let (first, rest) = match names {
+            [] => return Ok(receiver.clone()),
+            [name] => return self.field(dot, receiver, name, expr, args, last),
+            [first, rest @ ..] => (first, rest),
+        };
+        let mut receiver = self.field(dot, receiver, first, expr, &[], None)?;
+        let Some((end, path)) = rest.split_last() else { return Ok(receiver) };
         for name in path {
             receiver = self.field(dot, &receiver, name, expr, &[], None)?;
         }
@@ -454,17 +472,18 @@ impl<'t, 'e> Frame<'t, 'e> {
         args: &'t [Expr],
         last: Option<Slot>,
     ) -> Result<Slot, Raise> {
-        let missing_key = self.exec.set().missing_key();
+        let has_args = args.len() > 1 || last.is_some();
+        if let Value::Map(map) = &receiver.value {
+            return self.entry(map, name, has_args);
+        }
         if receiver.is_invalid() {
-            if missing_key == MissingKey::Error {
+            if self.exec.set().missing_key() == MissingKey::Error {
                 return self.error(format!("nil data; no entry for key {}", quote(name.as_bytes())));
             }
             return Ok(Slot::plain(Value::Nil));
         }
-        let has_args = args.len() > 1 || last.is_some();
         match &receiver.value {
             Value::Nil => return self.error(format!("nil pointer evaluating interface {{}}.{name}")),
-            Value::Map(map) => return self.entry(map, name, has_args, missing_key),
             Value::Object(object) => {
                 if let Some(method) = object.method(name) {
                     let args = args.get(1..).unwrap_or_default();
@@ -477,7 +496,7 @@ impl<'t, 'e> Frame<'t, 'e> {
                     return Ok(Slot::plain(value));
                 }
                 if let Some(Value::Map(map)) = object.underlying() {
-                    return self.entry(&map, name, has_args, missing_key);
+                    return self.entry(&map, name, has_args);
                 }
             }
             _ => {}
@@ -485,18 +504,18 @@ impl<'t, 'e> Frame<'t, 'e> {
         self.error(format!("can't evaluate field {name} in type {}", receiver.type_name()))
     }
 
-    fn entry(&mut self, map: &Map, name: &str, has_args: bool, missing: MissingKey) -> Result<Slot, Raise> {
+    fn entry(&self, map: &Map, name: &str, has_args: bool) -> Result<Slot, Raise> {
         if has_args {
             return self.error(format!("{name} is not a method but has arguments"));
         }
         let ty = map.go_type().elem();
-        match (map.get(name), missing) {
-            (Some(value), _) => Ok(Slot::of(ty, value)),
-            (None, MissingKey::Default) => Ok(Slot::plain(Value::Nil)),
-            (None, MissingKey::Zero) => Ok(Slot::of(ty, Value::zero(ty))),
-            (None, MissingKey::Error) => {
-                self.error(format!("map has no entry for key {}", quote(name.as_bytes())))
-            }
+        if let Some(value) = map.get(name) {
+            return Ok(Slot::of(ty, value));
+        }
+        match self.exec.set().missing_key() {
+            MissingKey::Default => Ok(Slot::plain(Value::Nil)),
+            MissingKey::Zero => Ok(Slot::of(ty, Value::zero(ty))),
+            MissingKey::Error => self.error(format!("map has no entry for key {}", quote(name.as_bytes()))),
         }
     }
 }

@@ -34,6 +34,8 @@ pub struct Exec {
     limits: Limits,
     steps: u64,
     chain: Vec<Rc<str>>,
+    /// The variables of the templates that are running, those of the innermost last.
+    pub(super) vars: Vec<(u32, Slot)>,
     host: Rc<dyn Any>,
 }
 
@@ -41,7 +43,7 @@ impl Exec {
     /// A render over a set of templates. `host` is what Helm's and sprig's functions share (clock, seed, lookups).
     #[must_use]
     pub fn new(set: Set, limits: Limits, host: Rc<dyn Any>) -> Self {
-        Self { set, limits, steps: 0, chain: Vec::new(), host }
+        Self { set, limits, steps: 0, chain: Vec::new(), vars: Vec::new(), host }
     }
 
     /// The shared state of the functions, if it is of that type.
@@ -152,6 +154,7 @@ impl Exec {
     }
 
     /// Counts a call and the text it made.
+    #[inline]
     pub(super) fn charge_result(&mut self, value: &Value) -> Result<(), FuncError> {
         let bytes = value.bytes().map_or(0, <[u8]>::len);
         self.check_text(bytes)?;

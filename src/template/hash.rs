@@ -17,16 +17,26 @@ fn mix(h: u64, word: u64) -> u64 {
 }
 
 impl Hasher for Quick {
+    #[inline]
     fn write(&mut self, bytes: &[u8]) {
         let (words, rest) = bytes.as_chunks::<8>();
         for word in words {
             self.0 = mix(self.0, u64::from_le_bytes(*word));
         }
-        if !rest.is_empty() {
-            let mut last = [0; 8];
-            last[..rest.len()].copy_from_slice(rest);
-            self.0 = mix(self.0, u64::from_le_bytes(last));
+        if rest.is_empty() {
+            return;
         }
+        // What is left is read in pieces that may overlap; the length tells such texts apart.
+        let half = |four: &[u8; 4]| u64::from(u32::from_le_bytes(*four));
+        let last = if let Some(last) = bytes.last_chunk::<8>() {
+            u64::from_le_bytes(*last)
+        } else if let (Some(first), Some(last)) = (rest.first_chunk::<4>(), rest.last_chunk::<4>()) {
+            half(first) | half(last) << 32
+        } else {
+            let byte = |at: usize| u64::from(rest[at]);
+            byte(0) | byte(rest.len() / 2) << 8 | byte(rest.len() - 1) << 16
+        };
+        self.0 = mix(self.0 ^ rest.len() as u64, last);
     }
 
     fn write_u8(&mut self, n: u8) {

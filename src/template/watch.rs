@@ -15,38 +15,77 @@ use super::hash::Quick;
 /// A point in the order of things that a thread does.
 pub(crate) type Time = u64;
 
-/// Bits of a set.
-const BITS: u64 = 4096;
+/// Words of a set.
+const WORDS: usize = 64;
 
 /// A set of hashes that may hold more than was put in, not less.
-#[derive(Clone)]
-struct Hashes([u64; (BITS / 64) as usize]);
+struct Hashes {
+    words: [u64; WORDS],
+    /// Which words have bits.
+    which: u64,
+}
+
+/// The places of the bits of a word.
+fn places(mut bits: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let place = bits.trailing_zeros() as usize;
+        bits &= bits.wrapping_sub(1);
+        (place < WORDS).then_some(place)
+    })
+}
 
 impl Hashes {
-    const NONE: Self = Self([0; (BITS / 64) as usize]);
+    const NONE: Self = Self { words: [0; WORDS], which: 0 };
 
+    /// The word and the bits in it that stand for a hash: three, so that a set of some hundred keys rarely says yes too
+    /// often, of one word, so that a small set has few.
     fn place(hash: u64) -> (usize, u64) {
-        let bit = hash % BITS;
-        ((bit / 64) as usize, 1 << (bit % 64))
+        let bit = |shift: u32| 1 << (hash >> shift & 63);
+        ((hash & 63) as usize, bit(6) | bit(12) | bit(18))
     }
 
     fn add(&mut self, hash: u64) {
-        let (word, bit) = Self::place(hash);
-        self.0[word] |= bit;
+        let (word, bits) = Self::place(hash);
+        self.words[word] |= bits;
+        self.which |= 1 << word;
     }
 
     fn add_all(&mut self, other: &Self) {
-        self.0.iter_mut().zip(other.0.iter()).for_each(|(word, more)| *word |= more);
+        places(other.which).for_each(|place| self.words[place] |= other.words[place]);
+        self.which |= other.which;
     }
 
-    fn has(&self, hash: u64) -> bool {
-        let (word, bit) = Self::place(hash);
-        self.0[word] & bit != 0
+    /// The words that have bits.
+    fn packed(&self) -> Box<[u64]> {
+        let mut words = Vec::with_capacity(self.which.count_ones() as usize);
+        words.extend(places(self.which).map(|place| self.words[place]));
+        words.into_boxed_slice()
     }
 }
 
-/// What a computation read.
-#[derive(Clone)]
+/// What a computation read, as it is kept with its result: most read little.
+pub(crate) struct Kept {
+    /// Which words of the set have bits.
+    which: u64,
+    /// These words.
+    words: Box<[u64]>,
+    /// See [`Reads`].
+    pub(crate) passing: bool,
+    /// See [`Reads`].
+    pub(crate) folder: bool,
+}
+
+impl Kept {
+    fn has(&self, hash: u64) -> bool {
+        let (word, bits) = Hashes::place(hash);
+        self.which >> word & 1 != 0 && {
+            let before = self.which & ((1 << word) - 1);
+            self.words[before.count_ones() as usize] & bits == bits
+        }
+    }
+}
+
+/// What a computation reads.
 pub(crate) struct Reads {
     hashes: Hashes,
     /// Whether it read what changes from file to file.
@@ -83,6 +122,8 @@ thread_local! {
     static READS: RefCell<Reads> = const { RefCell::new(Reads::NONE) };
     static BY_FOLDER: Cell<bool> = const { Cell::new(false) };
     static WRITES: RefCell<Writes> = RefCell::default();
+    /// The time of the last write.
+    static LAST_WRITE: Cell<Time> = const { Cell::new(0) };
 }
 
 fn hash(key: &str) -> u64 {
@@ -120,6 +161,7 @@ pub(super) fn rewritten(made: Time) {
 
 fn note(made: Time, key: Option<u64>, takes_out: bool) {
     let time = now();
+    LAST_WRITE.set(time);
     let _ = WRITES.try_with(|w| {
         let mut writes = w.borrow_mut();
         if writes.all.len() >= MOST_WRITES {
@@ -178,12 +220,23 @@ pub(crate) fn end(mut around: Reads) -> Reads {
 }
 
 /// Notes reads again, for a result that is used again.
-pub(crate) fn again(reads: &Reads) {
-    READS.with_borrow_mut(|r| r.add(reads));
+pub(crate) fn again(reads: &Kept) {
+    READS.with_borrow_mut(|r| {
+        places(reads.which).zip(&reads.words).for_each(|(place, word)| r.hashes.words[place] |= word);
+        r.hashes.which |= reads.which;
+        r.passing |= reads.passing;
+        r.folder |= reads.folder;
+    });
 }
 
 impl Reads {
     const NONE: Self = Self { hashes: Hashes::NONE, passing: false, folder: false, host: false };
+
+    /// As it is kept with a result; none is kept that used the host.
+    pub(crate) fn kept(&self) -> Kept {
+        let Self { hashes, passing, folder, .. } = self;
+        Kept { which: hashes.which, words: hashes.packed(), passing: *passing, folder: *folder }
+    }
 
     fn add(&mut self, other: &Self) {
         self.hashes.add_all(&other.hashes);
@@ -194,11 +247,14 @@ impl Reads {
 }
 
 /// Whether, since `from`, a map older than `start` was changed in what was read.
-pub(crate) fn changed(start: Time, from: Time, reads: Option<&Reads>) -> bool {
-    let seen = |write: &Write, r: &Reads| {
-        write.key.is_none_or(|key| r.hashes.has(key))
-            || r.hashes.has(whole(write.made))
-            || write.takes_out && r.hashes.has(whole(!write.made))
+pub(crate) fn changed(start: Time, from: Time, reads: Option<&Kept>) -> bool {
+    if LAST_WRITE.get() < from {
+        return false;
+    }
+    let seen = |write: &Write, r: &Kept| {
+        write.key.is_none_or(|key| r.has(key))
+            || r.has(whole(write.made))
+            || write.takes_out && r.has(whole(!write.made))
     };
     WRITES
         .try_with(|w| {
@@ -222,6 +278,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_of_reads_is_all_that_was_read_and_not_much_more() {
+        let key = |n: usize| format!("key{n}");
+        for count in [0, 1, 7, 60, 300] {
+            let around = begin();
+            (0..count).for_each(|n| looked_up(&key(n)));
+            let kept = end(around).kept();
+            assert!((0..count).all(|n| kept.has(hash(&key(n)))));
+            let wrong = (count..count + 10_000).filter(|n| kept.has(hash(&key(*n)))).count();
+            assert!(wrong <= 3 * count, "{wrong} of 10,000 for {count}");
+            let around = begin();
+            again(&kept);
+            let same = end(around).kept();
+            assert!(same.which == kept.which && same.words == kept.words);
+        }
+    }
+
+    #[test]
     fn a_change_counts_for_those_who_came_after_the_map_and_read_it() {
         let old = Value::dict::<&str>([]);
         write(&old, "k", 1);
@@ -230,7 +303,7 @@ mod tests {
         let new = Value::dict::<&str>([]);
         write(&new, "k", 1);
         let _ = old.as_map().expect("a map").get("k");
-        let reads = end(around);
+        let reads = end(around).kept();
         assert!(!changed(start, start, None));
         write(&new, "k", 2);
         write(&old, "k", 1);
@@ -241,7 +314,7 @@ mod tests {
         assert!(changed(start, start, Some(&reads)) && !changed(start, now(), Some(&reads)));
         let (start, around) = (now(), begin());
         let _ = old.as_map().expect("a map").entries().len();
-        let reads = end(around);
+        let reads = end(around).kept();
         write(&old, "third", 1);
         assert!(changed(start, start, Some(&reads)));
         assert!(!begin().host);

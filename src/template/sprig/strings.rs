@@ -112,12 +112,14 @@ fn indented(exec: &mut Exec, spaces: i64, s: &Value, lead: &str) -> FuncResult {
     let size = lines.saturating_mul(spaces).saturating_add(source.len() + lead.len());
     exec.check_text(size)?;
     exec.charge(size as u64 / 8)?;
-    let mut out = Vec::with_capacity(size);
-    out.extend_from_slice(lead.as_bytes());
-    let mut start = 0;
+    let mut out = vec![b' '; size];
+    out[..lead.len()].copy_from_slice(lead.as_bytes());
+    let (mut start, mut at) = (0, lead.len());
     for end in memchr::memchr_iter(b'\n', source).map(|at| at + 1).chain([source.len()]) {
-        out.resize(out.len() + spaces, b' ');
-        out.extend_from_slice(&source[start..end]);
+        let line = &source[start..end];
+        at += spaces;
+        out[at..at + line.len()].copy_from_slice(line);
+        at += line.len();
         start = end;
     }
     Ok(out.into())
