@@ -171,6 +171,12 @@ impl FromIterator<Entry> for Entries {
     }
 }
 
+impl<const N: usize> From<[Entry; N]> for Entries {
+    fn from(entries: [Entry; N]) -> Self {
+        entries.into_iter().collect()
+    }
+}
+
 impl Extend<Entry> for Entries {
     fn extend<I: IntoIterator<Item = Entry>>(&mut self, entries: I) {
         for (key, value) in entries {
