@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use memchr::memmem;
 
+use crate::template::func::Row;
 use crate::template::hash::QuickMap;
 use crate::template::watch;
 use crate::template::{Exec, FuncError, Registry, Signature, Type, Value, sprig, strconv};
@@ -63,16 +64,17 @@ pub(super) fn registry() -> Rc<Registry> {
 
 fn new_registry() -> Registry {
     const TEXT_ANY: Signature = Signature::fixed(&[Type::String, Type::Any], Type::String);
-    let mut registry = Registry::new();
-    sprig::register(&mut registry);
-    registry.add_all(&[
+    const TABLE: &[Row] = &[
         ("include", TEXT_ANY, include),
         ("tpl", TEXT_ANY, tpl),
         ("required", Signature::fixed(&[Type::String, Type::Any], Type::Any), required),
         ("fail", Signature::fixed(&[Type::String], Type::String), |_, args| Err(marked(&args[0]))),
         // Offline: nothing is found.
         ("lookup", Signature::fixed(&[Type::String; 4], Type::DICT), |_, _| Ok(Value::dict::<&str>([]))),
-    ]);
+    ];
+    let mut registry = Registry::new();
+    sprig::register(&mut registry);
+    registry.add_all(TABLE);
     registry
 }
 

@@ -44,7 +44,8 @@ struct Reader {
     inner: Field,
     /// The last key of the annotations.
     annotation: String,
-    seen: Vec<Field>,
+    /// The fields that were there, as bits.
+    seen: u8,
 }
 
 impl Reader {
@@ -53,10 +54,11 @@ impl Reader {
         let Some((name, field)) = fields.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)) else {
             return Some(Field::Other);
         };
-        if *name != key || self.seen.contains(field) {
+        let bit = 1 << *field as u8;
+        if *name != key || self.seen & bit != 0 {
             return None;
         }
-        self.seen.push(*field);
+        self.seen |= bit;
         Some(*field)
     }
 }

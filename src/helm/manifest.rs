@@ -6,6 +6,8 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use memchr::memmem;
+
 use crate::yaml::{self, Limits, Node};
 
 use super::decode::Decode;
@@ -107,27 +109,23 @@ impl HookEvent {
 /// Cuts a text at lines that start with `---` (whatever follows the dashes belongs to the next document), drops what is
 /// blank.
 #[must_use]
-pub(super) fn split(text: &str) -> Vec<&str> {
+pub(super) fn split<'t>(text: &'t str) -> Vec<&'t str> {
     let text = text.trim_start();
     let mut out = Vec::new();
-    let mut add = |doc: std::ops::Range<usize>| {
-        if !text[doc.clone()].trim().is_empty() {
-            out.push(text[doc.clone()].trim_start());
+    let mut add = |doc: &'t str| {
+        let doc = doc.trim_start();
+        if !doc.is_empty() {
+            out.push(doc);
         }
     };
-    let (mut start, mut line) = (0, 0);
-    loop {
-        if text[line..].starts_with("---") {
-            add(start..line);
-            start = line + 3;
-            start += text[start..].bytes().take_while(|b| matches!(b, b' ' | b'\t')).count();
-        }
-        match text[line..].find('\n') {
-            Some(n) => line += n + 1,
-            None => break,
-        }
+    let mut start = 0;
+    let lines = memmem::find_iter(text.as_bytes(), "\n---").map(|line_break| line_break + 1);
+    for line in text.starts_with("---").then_some(0).into_iter().chain(lines) {
+        add(&text[start..line]);
+        start = line + 3;
+        start += text[start..].bytes().take_while(|b| matches!(b, b' ' | b'\t')).count();
     }
-    add(start..text.len());
+    add(&text[start..]);
     out
 }
 
@@ -196,8 +194,8 @@ pub(super) fn sort(
             });
         }
     }
-    manifests.sort_by(|a, b| by_kind(&a.kind, &b.kind));
-    hooks.sort_by(|a, b| by_kind(&a.kind, &b.kind));
+    manifests.sort_by_cached_key(|m| rank_and_name(&m.kind));
+    hooks.sort_by_cached_key(|h| rank_and_name(&h.kind));
     Ok((manifests, hooks))
 }
 
@@ -243,16 +241,18 @@ const INSTALL_ORDER: [&str; 38] = [
     "ValidatingWebhookConfiguration",
 ];
 
+/// What orders kinds.
+fn rank_and_name(kind: &str) -> (usize, String) {
+    match INSTALL_ORDER.iter().position(|k| *k == kind) {
+        Some(rank) => (rank, String::new()),
+        None => (INSTALL_ORDER.len(), kind.to_owned()),
+    }
+}
+
 /// Helm's install order of two kinds.
 #[must_use]
 pub fn by_kind(a: &str, b: &str) -> Ordering {
-    let rank = |kind: &str| INSTALL_ORDER.iter().position(|k| *k == kind);
-    match (rank(a), rank(b)) {
-        (None, None) => a.cmp(b),
-        (None, Some(_)) => Ordering::Greater,
-        (Some(_), None) => Ordering::Less,
-        (Some(x), Some(y)) => x.cmp(&y),
-    }
+    rank_and_name(a).cmp(&rank_and_name(b))
 }
 
 #[cfg(test)]

@@ -30,8 +30,8 @@ pub struct Parsed {
     pub root: Body,
     /// The named bodies in order of their ends. Of one name there is one (an empty one may have been replaced).
     pub defines: Vec<Define>,
-    /// The line of the end of the text.
-    pub last_line: usize,
+    /// The line of the end of the text, if it was counted.
+    pub(super) last_line: Option<usize>,
     /// How deep it is nested: freeing it takes that much recursion.
     pub depth: usize,
 }
@@ -42,7 +42,8 @@ pub struct Define {
     pub name: Rc<str>,
     /// Whether it is nothing but white space and comments.
     pub blank: bool,
-    from: Pos,
+    /// Where a skimmed body starts and ends.
+    span: Span,
     body: OnceCell<Body>,
 }
 
@@ -50,13 +51,13 @@ impl Define {
     /// One whose body is there.
     #[must_use]
     pub fn built(name: Rc<str>, body: Body, blank: bool) -> Self {
-        Self { name, blank, from: 0, body: body.into() }
+        Self { name, blank, span: (0, 0), body: body.into() }
     }
 
-    /// One whose body starts at that offset and is sure to parse.
+    /// One whose body stands there and is sure to parse.
     #[must_use]
-    pub fn skimmed(name: Rc<str>, from: Pos, blank: bool) -> Self {
-        Self { name, blank, from, body: OnceCell::new() }
+    pub fn skimmed(name: Rc<str>, span: Span, blank: bool) -> Self {
+        Self { name, blank, span, body: OnceCell::new() }
     }
 
     /// The body. `file` and `text` are those it was skimmed in.
@@ -67,9 +68,9 @@ impl Define {
         if let Some(body) = self.body.get() {
             return Ok(body);
         }
-        let text = std::str::from_utf8(text).expect("texts of templates are UTF-8");
-        let mut body = parse_skimmed(file, text, self.from, funcs)?;
-        if memmem::find(&text.as_bytes()[self.from as usize..], b"Template.Name").is_some() {
+        let text = written(text, (0, self.span.1));
+        let mut body = parse_skimmed(file, text, self.span.0, funcs)?;
+        if memmem::find(written(text.as_bytes(), self.span).as_bytes(), b"Template.Name").is_some() {
             relative::mark(&mut body);
         }
         Ok(self.body.get_or_init(|| body))
@@ -162,7 +163,7 @@ pub enum Expr {
     /// `$x.a`
     Variable(Box<Variable>),
     /// A function's name.
-    Function(Box<Function>),
+    Function(Function),
     /// `(...).a`
     Chain(Box<Chain>),
     /// `(...)`
@@ -237,6 +238,14 @@ pub enum Place<'t> {
     Command(&'t Command),
     /// An operand.
     Expr(&'t Expr),
+}
+
+impl Parsed {
+    /// The line of the end of the text.
+    #[must_use]
+    pub fn last_line(&self) -> usize {
+        self.last_line.unwrap_or_else(|| 1 + memchr::memchr_iter(b'\n', &self.text).count())
+    }
 }
 
 impl Drop for Parsed {

@@ -5,18 +5,21 @@
 //! [`Value::Str`] or [`Value::Raw`], of type `int` [`Value::Int`] of that kind, of a map type a [`Value::Map`] (the nil
 //! map if nil was given); `interface {}` is anything. Variadic arguments follow the fixed ones in the slice.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::ast::Parsed;
+use super::ast::{Callee, Parsed};
+use super::builtins::Builtin;
 use super::error::{FuncError, ParseError};
 use super::exec::Exec;
-use super::hash::{QuickMap, hash};
+use super::hash::{QuickMap, hash, mix};
+use super::lexer::keyword;
 use super::parser::{Build, parse};
 use super::types::Type;
 use super::value::Value;
+use super::words::Words;
 
 /// What every function body looks like.
 pub type Body = fn(&mut Exec, &[Value]) -> Result<Value, FuncError>;
@@ -102,16 +105,57 @@ impl Signature {
 ///
 /// It also remembers what it has parsed: the same text (a library chart used by eighty charts, a constant given to `tpl`)
 /// is parsed once. Share one registry between renders of a thread for that.
-#[derive(Default)]
 pub struct Registry {
-    funcs: QuickMap<Rc<str>, Rc<Func>>,
+    funcs: Words<Callable>,
     parsed: RefCell<ParseCache>,
     /// Names of fields and variables: texts have them in common.
-    words: RefCell<QuickMap<Rc<str>, ()>>,
+    words: RefCell<Words<Rc<str>>>,
 }
 
 /// How many names are kept.
 const MAX_WORDS: usize = 1 << 16;
+/// How many functions there is room for from the start: sprig's and Helm's.
+const FUNCS: usize = 320;
+
+/// A row of a table of functions: name, signature, body.
+pub type Row = (&'static str, Signature, Body);
+
+/// A function that was registered.
+enum Callable {
+    /// One of a table: made when it is first asked for.
+    Row(&'static Row, OnceCell<Rc<Func>>),
+    Made(Rc<Func>),
+}
+
+impl Callable {
+    fn func(&self) -> &Rc<Func> {
+        match self {
+            Self::Row((name, signature, body), made) => {
+                made.get_or_init(|| Rc::new(Func::new(name, *signature, *body)))
+            }
+            Self::Made(func) => func,
+        }
+    }
+}
+
+impl AsRef<str> for Callable {
+    fn as_ref(&self) -> &str {
+        match self {
+            Self::Row((name, ..), _) => name,
+            Self::Made(func) => &func.name,
+        }
+    }
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self {
+            funcs: Words::with_capacity(FUNCS),
+            parsed: RefCell::default(),
+            words: RefCell::new(Words::with_capacity(FUNCS)),
+        }
+    }
+}
 
 impl Registry {
     /// An empty registry.
@@ -122,40 +166,59 @@ impl Registry {
 
     /// Adds a function, or replaces the one of the same name.
     pub fn add(&mut self, func: Func) {
-        *self.parsed.get_mut() = ParseCache::default();
-        self.funcs.insert(Rc::clone(&func.name), Rc::new(func));
+        self.put(Callable::Made(Rc::new(func)));
     }
 
     /// Adds several plain functions at once: name, signature, body.
-    pub fn add_all(&mut self, table: &[(&str, Signature, Body)]) {
-        for &(name, signature, body) in table {
-            self.add(Func::new(name, signature, body));
+    pub fn add_all(&mut self, table: &'static [Row]) {
+        for row in table {
+            self.put(Callable::Row(row, OnceCell::new()));
         }
+    }
+
+    fn put(&mut self, callable: Callable) {
+        if self.parsed.get_mut().bytes > 0 {
+            *self.parsed.get_mut() = ParseCache::default();
+        }
+        self.funcs.put(callable);
     }
 
     /// A function by name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Rc<Func>> {
-        self.funcs.get(name)
+        self.funcs.get(name.as_bytes()).map(Callable::func)
+    }
+
+    /// What a name calls in plain templates: a registered function, or else one of the language's own, and no keyword.
+    pub(super) fn callee(&self, name: &str) -> Option<Callee> {
+        if keyword(name).is_some() {
+            return None;
+        }
+        match self.get(name) {
+            Some(func) => Some(Callee::Registered(Rc::clone(func))),
+            None => Builtin::by_name(name).map(Callee::Builtin),
+        }
+    }
+
+    /// Whether there is such a [`callee`](Self::callee).
+    #[inline]
+    pub(super) fn calls(&self, name: &str) -> bool {
+        keyword(name).is_none()
+            && (self.funcs.get(name.as_bytes()).is_some() || Builtin::by_name(name).is_some())
     }
 
     /// A name in a template, shared with others of its text.
     pub(super) fn word(&self, text: &str) -> Rc<str> {
         let mut words = self.words.borrow_mut();
-        if let Some((known, ())) = words.get_key_value(text) {
-            return Rc::clone(known);
-        }
         if words.len() >= MAX_WORDS {
-            words.clear();
+            *words = Words::default();
         }
-        let new: Rc<str> = text.into();
-        words.insert(Rc::clone(&new), ());
-        new
+        Rc::clone(words.get_or_insert(text.as_bytes(), || text.into()))
     }
 
     /// All names, in no order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.funcs.keys().map(|k| &**k)
+        self.funcs.iter().map(AsRef::as_ref)
     }
 
     /// Parses a text, or takes it from memory. `shared` gives the text as the result keeps it.
@@ -165,7 +228,7 @@ impl Registry {
         text: &str,
         shared: &dyn Fn() -> Arc<[u8]>,
     ) -> Result<Rc<Parsed>, ParseError> {
-        let key = hash(text.as_bytes());
+        let key = ParseCache::key(text.as_bytes());
         if let Some(found) = self.parsed.borrow().get(key, text) {
             return Ok(found);
         }
@@ -184,10 +247,23 @@ struct ParseCache {
 
 impl ParseCache {
     const MAX_BYTES: usize = 64 << 20;
+    /// How much of a long text is looked at in each place.
+    const PART: usize = 256;
 
     /// What a text and its tree take, roughly: many small texts take more than they are long.
     fn size(parsed: &Parsed) -> usize {
         1024 + 4 * parsed.text.len()
+    }
+
+    /// A hash of a text: of a long one, of its start, its middle and its end.
+    fn key(text: &[u8]) -> u64 {
+        let part = |from: usize| text.get(from..).and_then(|rest| rest.get(..Self::PART)).map_or(0, hash);
+        if text.len() <= 4 * Self::PART {
+            return hash(text);
+        }
+        [0, text.len() / 2, text.len() - Self::PART]
+            .into_iter()
+            .fold(text.len() as u64, |key, from| mix(key, part(from)))
     }
 
     fn get(&self, key: u64, text: &str) -> Option<Rc<Parsed>> {

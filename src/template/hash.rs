@@ -12,7 +12,7 @@ pub(crate) type QuickMap<K, V> = HashMap<K, V, BuildHasherDefault<Quick>>;
 #[derive(Default)]
 pub(crate) struct Quick(u64);
 
-fn mix(h: u64, word: u64) -> u64 {
+pub(super) fn mix(h: u64, word: u64) -> u64 {
     (h.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95)
 }
 

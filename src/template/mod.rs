@@ -31,6 +31,7 @@ pub mod strconv;
 pub mod types;
 pub mod value;
 pub(crate) mod watch;
+mod words;
 
 pub use error::{ExecError, FuncError, ParseError};
 pub use exec::{Exec, Limits};

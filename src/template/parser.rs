@@ -48,13 +48,12 @@ pub(super) fn parse(
     if build == Build::NoDefines
         && let Some((root, defines)) = plain::whole(text, funcs)
     {
-        let last_line = 1 + memchr::memchr_iter(b'\n', text.as_bytes()).count();
-        return Ok(Parsed { text: shared, root, defines, last_line, depth: plain::MAX_NESTING });
+        return Ok(Parsed { text: shared, root, defines, last_line: None, depth: plain::MAX_NESTING });
     }
     let mut parser = Parser::new(name, text, funcs, build);
     let root = parser.root()?;
     let (last_line, depth, defines) = (parser.tree.token[0].line, parser.depth, parser.defines);
-    Ok(Parsed { text: shared, root, defines, last_line, depth })
+    Ok(Parsed { text: shared, root, defines, last_line: Some(last_line), depth })
 }
 
 /// Builds a body that was skimmed, from its offset.
@@ -285,7 +284,11 @@ impl<'t> Parser<'t> {
         if self.build == Build::NoDefines {
             let from = self.lexer.offset();
             if let Some(skimmed) = plain::skim(self.text, from, self.funcs)
-                && self.add_define(Define::skimmed(Rc::clone(&name), offset(from), skimmed.blank))
+                && self.add_define(Define::skimmed(
+                    Rc::clone(&name),
+                    (offset(from), offset(skimmed.after)),
+                    skimmed.blank,
+                ))
             {
                 self.lexer.skip_to(skimmed.after);
                 return Ok(());
@@ -605,7 +608,7 @@ impl<'t> Parser<'t> {
                         return self.error(format!("function {} not defined", quote(text.as_bytes())));
                     }
                 };
-                Expr::Function(Box::new(Function { pos, callee }))
+                Expr::Function(Function { pos, callee })
             }
             Token::Dot => Expr::Dot(pos),
             Token::Nil => Expr::Nil(pos),

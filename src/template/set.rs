@@ -1,5 +1,6 @@
 //! Named templates: parsing adds them, a clone is cheap, the last non-empty definition wins.
 
+use std::hash::BuildHasherDefault;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -51,6 +52,9 @@ impl Template {
     }
 }
 
+/// How many templates a set has room for from the start: those of a chart with a library.
+const MANY: usize = 400;
+
 /// A layer of definitions over others: a clone that is added to starts a new one.
 #[derive(Default)]
 struct Layer {
@@ -83,7 +87,9 @@ impl Set {
     /// An empty set.
     #[must_use]
     pub fn new(funcs: Rc<Registry>) -> Self {
-        Self { name: "".into(), funcs, missing_key: MissingKey::Default, top: Rc::default() }
+        let templates = QuickMap::with_capacity_and_hasher(MANY, BuildHasherDefault::default());
+        let top = Rc::new(Layer { templates, below: None });
+        Self { name: "".into(), funcs, missing_key: MissingKey::Default, top }
     }
 
     /// With the name that the message about a missing template gives the set (Helm's is `gotpl`).
@@ -169,7 +175,7 @@ impl Set {
                         "template: multiple definition of template {}",
                         quote(define.name.as_bytes())
                     );
-                    return Err(ParseError { name: name.to_owned(), line: parsed.last_line, message });
+                    return Err(ParseError { name: name.to_owned(), line: parsed.last_line(), message });
                 }
                 hidden_by = Some(i);
             }

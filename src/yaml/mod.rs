@@ -11,6 +11,7 @@
 
 mod compose;
 mod cursor;
+pub(crate) mod eight;
 pub mod emit;
 mod error;
 mod event;

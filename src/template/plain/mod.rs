@@ -8,12 +8,11 @@
 
 use std::rc::Rc;
 
-use memchr::memmem;
-
 use super::ast::{Body, Branch, Command, Define, Expr, Invoke, Node, Pipe, Pos};
 use super::func::Registry;
 use super::lexer::find_left_delim;
 use super::strconv::unquote;
+use crate::yaml::eight::eight;
 
 mod pipeline;
 #[cfg(test)]
@@ -32,34 +31,14 @@ pub(super) struct Skimmed {
 
 /// Vouches for the body that starts at an offset.
 pub(super) fn skim(text: &str, from: usize, funcs: &Registry) -> Option<Skimmed> {
-    let mut reader = Reader::<false>::new(text, from, funcs);
-    let mut blank = true;
-    loop {
-        let length = find_left_delim(reader.rest())?;
-        if blank && let Some(b) = reader.rest()[..length].iter().find(|b| !is_space(**b)) {
-            // White space that is rare.
-            if !b.is_ascii_graphic() {
-                return None;
-            }
-            blank = false;
-        }
-        reader.at += length + 2;
-        if reader.opens_comment() {
-            reader.comment()?;
-            continue;
-        }
-        if reader.action()? {
-            return Some(Skimmed { after: reader.at, blank });
-        }
-        blank = false;
-    }
+    Reader::<false>::new(text, from, funcs).skim()
 }
 
 /// Builds the body that starts at an offset, up to its `{{end}}`.
 pub(super) fn body(text: &str, from: usize, funcs: &Registry) -> Option<Body> {
     let mut reader = Reader::<true>::new(text, from, funcs);
     loop {
-        reader.text_node(find_left_delim(reader.rest())?)?;
+        reader.text_node(reader.to_left_delim()?)?;
         if reader.opens_comment() {
             reader.comment()?;
         } else if reader.action()? {
@@ -71,8 +50,9 @@ pub(super) fn body(text: &str, from: usize, funcs: &Registry) -> Option<Body> {
 /// Builds a whole text: what is outside of its `define`s, and these, vouched for.
 pub(super) fn whole(text: &str, funcs: &Registry) -> Option<(Body, Vec<Define>)> {
     let mut reader = Reader::<true>::new(text, 0, funcs);
+    let mut skimmer = Reader::<false>::new(text, 0, funcs);
     let mut defines: Vec<Define> = Vec::new();
-    while let Some(length) = find_left_delim(reader.rest()) {
+    while let Some(length) = reader.to_left_delim() {
         reader.text_node(length)?;
         if reader.opens_comment() {
             reader.comment()?;
@@ -80,11 +60,14 @@ pub(super) fn whole(text: &str, funcs: &Registry) -> Option<(Body, Vec<Define>)>
             let name = reader.template_name()??;
             reader.spaces();
             reader.right_delim()?;
-            let skimmed = skim(text, reader.at, funcs)?;
+            skimmer.at = reader.at;
+            skimmer.variables.clear();
+            let skimmed = skimmer.skim()?;
             if defines.iter().any(|d| d.name == name) {
                 return None;
             }
-            defines.push(Define::skimmed(name, offset(reader.at)?, skimmed.blank));
+            let span = (offset(reader.at)?, offset(skimmed.after)?);
+            defines.push(Define::skimmed(name, span, skimmed.blank));
             reader.at = skimmed.after;
         } else if reader.action()? {
             return None;
@@ -120,8 +103,6 @@ struct Block {
     variables: usize,
     /// Where its nodes start.
     nodes: usize,
-    pipe: Option<Pipe>,
-    then: Option<Body>,
 }
 
 /// Reads; builds only if `BUILD`.
@@ -131,23 +112,100 @@ struct Reader<'t, const BUILD: bool> {
     at: usize,
     funcs: &'t Registry,
     /// The variables that can be seen.
-    variables: Vec<&'t [u8]>,
+    variables: Vec<Word<'t>>,
     /// All variables, their numbers being their places.
-    names: Vec<(&'t [u8], Rc<str>)>,
+    names: Vec<(Word<'t>, Rc<str>)>,
     blocks: Vec<Block>,
     parens: usize,
-    /// Nodes, commands and operands of the lists that are open: each list takes its own from the end.
+    /// What the open blocks test, and what of them stands before an `else`.
+    pipes: Vec<Pipe>,
+    thens: Vec<Option<Body>>,
+    /// Nodes, commands, operands and names of fields of the lists that are open: each list takes its own from the end.
     nodes: Vec<Node>,
     cmds: Vec<Command>,
     args: Vec<Expr>,
+    fields: Vec<Rc<str>>,
 }
 
-fn is_space(b: u8) -> bool {
-    matches!(b, b' ' | b'\t' | b'\r' | b'\n')
+/// The name of a variable without its `$`.
+#[derive(Clone, Copy)]
+struct Word<'t> {
+    text: &'t [u8],
+    /// Its first eight bytes; all of a shorter one.
+    head: u64,
 }
 
-fn is_word(b: u8) -> bool {
-    b == b'_' || b.is_ascii_alphanumeric()
+impl PartialEq for Word<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.head == other.head && (self.text.len() < 8 || self.text == other.text)
+    }
+}
+
+/// The end of a list as a list of its own.
+fn take<T>(list: &mut Vec<T>, from: usize) -> Box<[T]> {
+    if list.len() == from + 1
+        && let Some(one) = list.pop()
+    {
+        return Box::new([one]);
+    }
+    list.split_off(from).into_boxed_slice()
+}
+
+/// What a byte may be, as bits.
+const CLASS: [u8; 256] = {
+    let mut class = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        class[byte] = match byte as u8 {
+            b' ' | b'\t' | b'\r' | b'\n' => SPACE | ENDS_CONSTANT | ENDS_WORD,
+            b'|' | b')' => ENDS_CONSTANT | ENDS_WORD,
+            b'}' => ENDS_CONSTANT,
+            b'.' => ENDS_WORD,
+            b'0'..=b'9' => WORD,
+            b'_' | b'a'..=b'z' | b'A'..=b'Z' => WORD | WORD_START,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    class
+};
+const SPACE: u8 = 1;
+const WORD: u8 = 2;
+const WORD_START: u8 = 4;
+/// It may follow a word (as two closing braces may).
+const ENDS_WORD: u8 = 8;
+/// It may follow a string, a number and the like.
+const ENDS_CONSTANT: u8 = 16;
+
+fn is(byte: u8, class: u8) -> bool {
+    CLASS[usize::from(byte)] & class != 0
+}
+
+impl<'t> Reader<'t, false> {
+    /// Vouches for the body that starts here.
+    fn skim(&mut self) -> Option<Skimmed> {
+        let mut blank = true;
+        loop {
+            self.spaces();
+            let length = self.to_left_delim()?;
+            if blank && length > 0 {
+                // White space that is rare.
+                if !self.byte().is_ascii_graphic() {
+                    return None;
+                }
+                blank = false;
+            }
+            self.at += length + 2;
+            if self.opens_comment() {
+                self.comment()?;
+                continue;
+            }
+            if self.action()? {
+                return Some(Skimmed { after: self.at, blank });
+            }
+            blank = false;
+        }
+    }
 }
 
 impl<'t, const BUILD: bool> Reader<'t, BUILD> {
@@ -161,25 +219,38 @@ impl<'t, const BUILD: bool> Reader<'t, BUILD> {
             names: Vec::new(),
             blocks: Vec::new(),
             parens: 0,
+            pipes: Vec::new(),
+            thens: Vec::new(),
             nodes: Vec::new(),
             cmds: Vec::new(),
             args: Vec::new(),
+            fields: Vec::new(),
         };
         if BUILD {
-            reader.names.push((b"", funcs.word("$")));
+            reader.names.push((Word { text: b"", head: 0 }, funcs.word("$")));
         }
         reader
     }
 
-    /// The number of a variable, named without its `$`.
-    fn number_of(&mut self, name: &'t [u8]) -> Option<(u32, Rc<str>)> {
+    /// The number of a variable whose `$` stands at an offset.
+    fn number_of(&mut self, name: Word<'t>, at: usize) -> Option<(u32, Rc<str>)> {
         let known = self.names.iter().position(|(known, _)| *known == name);
         let place = known.unwrap_or(self.names.len());
         if known.is_none() {
-            let written = format!("${}", str::from_utf8(name).ok()?);
-            self.names.push((name, self.funcs.word(&written)));
+            self.names.push((name, self.funcs.word(&self.source[at..=at + name.text.len()])));
         }
         Some((u32::try_from(place).ok()?, Rc::clone(&self.names[place].1)))
+    }
+
+    /// How far the next delimiter is.
+    fn to_left_delim(&self) -> Option<usize> {
+        let rest = &self.text[self.at..];
+        if rest.starts_with(b"{{") { Some(0) } else { find_left_delim(rest) }
+    }
+
+    /// An offset, if it is built with.
+    fn pos(at: usize) -> Option<Pos> {
+        if BUILD { offset(at) } else { Some(0) }
     }
 
     /// A text of that length before a delimiter; passes both.
@@ -187,9 +258,9 @@ impl<'t, const BUILD: bool> Reader<'t, BUILD> {
         let end = self.at + length;
         let mut last = end;
         if let [b'-', space, ..] = &self.text[end + 2..]
-            && is_space(*space)
+            && is(*space, SPACE)
         {
-            while last > self.at && is_space(self.text[last - 1]) {
+            while last > self.at && is(self.text[last - 1], SPACE) {
                 last -= 1;
             }
         }
@@ -205,26 +276,50 @@ impl<'t, const BUILD: bool> Reader<'t, BUILD> {
         Some(())
     }
 
+    /// What follows.
     fn rest(&self) -> &'t [u8] {
         &self.text[self.at..]
     }
 
-    fn peek(&self) -> Option<u8> {
-        self.text.get(self.at).copied()
+    /// The next byte; 0, which nothing plain starts with, at the end.
+    fn byte(&self) -> u8 {
+        self.text.get(self.at).copied().unwrap_or(0)
     }
 
     fn spaces(&mut self) -> bool {
         let start = self.at;
-        while self.peek().is_some_and(is_space) {
-            self.at += 1;
+        let mut at = start;
+        while self.text.get(at).is_some_and(|b| is(*b, SPACE)) {
+            at += 1;
         }
-        self.at > start
+        self.at = at;
+        at > start
+    }
+
+    /// Letters, digits and underscores.
+    fn word(&mut self) -> &'t [u8] {
+        let rest = self.rest();
+        let length = rest.iter().position(|b| !is(*b, WORD)).unwrap_or(rest.len());
+        self.at += length;
+        &rest[..length]
+    }
+
+    /// The name after a `$`.
+    fn variable_name(&mut self) -> Word<'t> {
+        let start = self.at;
+        let text = self.word();
+        let head = match eight(self.text, start) {
+            Some(bytes) if text.len() >= 8 => bytes,
+            Some(bytes) => bytes & !(u64::MAX << (8 * text.len())),
+            None => text.iter().rev().fold(0, |head, byte| head << 8 | u64::from(*byte)),
+        };
+        Word { text, head }
     }
 
     /// Passes the trim marker after `{{`; whether a comment follows.
     fn opens_comment(&mut self) -> bool {
         if let [b'-', space, ..] = self.rest()
-            && is_space(*space)
+            && is(*space, SPACE)
         {
             self.at += 2;
         }
@@ -232,8 +327,9 @@ impl<'t, const BUILD: bool> Reader<'t, BUILD> {
     }
 
     fn comment(&mut self) -> Option<()> {
-        self.at += 2;
-        self.at += memmem::find(self.rest(), b"*/")? + 2;
+        let inner = &self.rest()[2..];
+        let length = memchr::memchr_iter(b'*', inner).find(|star| inner.get(star + 1) == Some(&b'/'))?;
+        self.at += length + 4;
         self.right_delim()
     }
 
@@ -252,31 +348,34 @@ impl<'t, const BUILD: bool> Reader<'t, BUILD> {
     #[allow(clippy::option_option, reason = "outside: whether it is plain; inside: whether it is built")]
     fn template_name(&mut self) -> Option<Option<Rc<str>>> {
         let start = self.at;
-        if !matches!(self.peek()?, b'"' | b'`') {
+        if !matches!(self.byte(), b'"' | b'`') {
             return None;
         }
-        self.string()?;
+        let escaped = self.string()?;
         if !BUILD {
             return Some(None);
         }
-        let name = unquote(&self.source[start..self.at])?;
-        Some(Some(self.funcs.word(&String::from_utf8_lossy(&name))))
+        let written = &self.source[start..self.at];
+        if escaped {
+            let name = unquote(written)?;
+            return Some(Some(self.funcs.word(&String::from_utf8_lossy(&name))));
+        }
+        Some(Some(self.funcs.word(&written[1..written.len() - 1])))
     }
 
     /// `}}` or ` -}}`, with the white space that this trims. The blanks before it may have been passed.
     fn right_delim(&mut self) -> Option<()> {
-        match self.rest() {
-            [b'}', b'}', ..] => self.at += 2,
-            [space, b'-', b'}', b'}', ..] if is_space(*space) => {
-                self.at += 4;
-                self.spaces();
+        let length = match self.rest() {
+            [b'}', b'}', ..] => {
+                self.at += 2;
+                return Some(());
             }
-            [b'-', b'}', b'}', ..] if is_space(self.text[self.at - 1]) => {
-                self.at += 3;
-                self.spaces();
-            }
+            [space, b'-', b'}', b'}', ..] if is(*space, SPACE) => 4,
+            [b'-', b'}', b'}', ..] if is(self.text[self.at - 1], SPACE) => 3,
             _ => return None,
-        }
+        };
+        self.at += length;
+        self.spaces();
         Some(())
     }
 
@@ -284,7 +383,9 @@ impl<'t, const BUILD: bool> Reader<'t, BUILD> {
     fn action(&mut self) -> Option<bool> {
         self.spaces();
         let start = self.at;
-        match self.word() {
+        // No other word means more here than in a pipeline.
+        let word = if matches!(self.byte(), b'i' | b'w' | b'r' | b'e' | b't') { self.word() } else { b"" };
+        match word {
             b"if" => self.open(Opener::If, false)?,
             b"with" => self.open(Opener::With, false)?,
             b"range" => self.open(Opener::Range, false)?,
@@ -295,7 +396,7 @@ impl<'t, const BUILD: bool> Reader<'t, BUILD> {
                 return self.close();
             }
             b"template" if self.spaces() => {
-                let pos = offset(self.at)?;
+                let pos = Self::pos(self.at)?;
                 let name = self.template_name()?;
                 let space = self.spaces();
                 let mut pipe = None;
@@ -329,7 +430,11 @@ impl<'t, const BUILD: bool> Reader<'t, BUILD> {
         let (variables, nodes) = (self.variables.len(), self.nodes.len());
         let pipe = self.pipeline(opener == Opener::Range)?;
         self.right_delim()?;
-        self.blocks.push(Block { opener, may_else: true, chained, variables, nodes, pipe, then: None });
+        self.blocks.push(Block { opener, may_else: true, chained, variables, nodes });
+        if let Some(pipe) = pipe {
+            self.pipes.push(pipe);
+            self.thens.push(None);
+        }
         Some(())
     }
 
@@ -342,10 +447,10 @@ impl<'t, const BUILD: bool> Reader<'t, BUILD> {
         }
         block.may_else = false;
         if BUILD {
-            block.then = Some(Body { nodes: self.nodes.drain(block.nodes..).collect() });
+            *self.thens.last_mut()? = Some(Body { nodes: take(&mut self.nodes, block.nodes) });
         }
         let opener = block.opener;
-        if !self.peek().is_some_and(is_word) {
+        if !is(self.byte(), WORD) {
             return self.right_delim();
         }
         match (self.word(), opener) {
@@ -360,12 +465,12 @@ impl<'t, const BUILD: bool> Reader<'t, BUILD> {
             let Some(block) = self.blocks.pop() else { return Some(true) };
             self.variables.truncate(block.variables);
             if BUILD {
-                let last = Body { nodes: self.nodes.drain(block.nodes..).collect() };
-                let (then, otherwise) = match block.then {
+                let last = Body { nodes: take(&mut self.nodes, block.nodes) };
+                let (then, otherwise) = match self.thens.pop()? {
                     Some(then) => (then, Some(last)),
                     None => (last, None),
                 };
-                let branch = Box::new(Branch { pipe: block.pipe?, then, otherwise });
+                let branch = Box::new(Branch { pipe: self.pipes.pop()?, then, otherwise });
                 self.nodes.push(match block.opener {
                     Opener::If => Node::If(branch),
                     Opener::With => Node::With(branch),

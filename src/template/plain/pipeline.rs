@@ -1,16 +1,10 @@
 //! Pipelines, commands and operands of plain templates.
 
-use std::rc::Rc;
-
-use smallvec::SmallVec;
-
-use super::super::ast::{Callee, Chain, Command, Expr, Function, Pipe, Pos, Variable};
-use super::super::builtins::Builtin;
-use super::super::lexer::keyword;
-use super::super::number::number;
+use super::super::ast::{Chain, Command, Expr, Function, Number, Pipe, Variable};
 use super::super::strconv::unquote;
 use super::super::value::Value;
-use super::{MAX_NESTING, Reader, is_word, offset};
+use super::{ENDS_CONSTANT, ENDS_WORD, MAX_NESTING, Reader, WORD_START, Word, is, offset, take};
+use crate::yaml::eight::{equal, find};
 
 /// How many variables may be declared: they are looked up one by one.
 const MAX_VARIABLES: usize = 200;
@@ -30,19 +24,34 @@ impl<'t, const BUILD: bool> Reader<'t, BUILD> {
     /// A pipeline up to, not including, its delimiter or closing parenthesis.
     #[allow(clippy::option_option, reason = "outside: whether it is plain; inside: whether it is built")]
     pub(super) fn pipeline(&mut self, is_range: bool) -> Option<Option<Pipe>> {
-        let pos = offset(self.at)?;
-        let (decl, assign) = self.declarations(is_range)?;
+        let pos = Self::pos(self.at)?;
+        let (mut decl, mut assign, mut operand) = (Box::default(), false, None);
+        if self.byte() == b'$' {
+            match self.declarations(is_range)? {
+                Ok(declared) => (decl, assign) = declared,
+                Err(name) => operand = Some(name),
+            }
+        }
         let start = self.cmds.len();
         let mut first = true;
         loop {
-            let (pos, start) = (offset(self.at)?, self.args.len());
-            let operand = self.operand()?;
-            if operand == Operand::Constant && !first {
-                return None;
-            }
+            let start = self.args.len();
+            let command = match operand.take() {
+                Some((at, name)) => {
+                    self.variable(at, name)?;
+                    at
+                }
+                None => {
+                    let at = self.at;
+                    if self.operand()? == Operand::Constant && !first {
+                        return None;
+                    }
+                    at
+                }
+            };
             loop {
                 let space = self.spaces();
-                match self.peek()? {
+                match self.byte() {
                     b'|' | b')' | b'}' => break,
                     b'-' if self.rest().starts_with(b"-}}") => break,
                     _ if space => {
@@ -52,10 +61,10 @@ impl<'t, const BUILD: bool> Reader<'t, BUILD> {
                 }
             }
             if BUILD {
-                let args = self.args.drain(start..).collect();
-                self.cmds.push(Command { pos, args });
+                let args = take(&mut self.args, start);
+                self.cmds.push(Command { pos: offset(command)?, args });
             }
-            if self.peek() != Some(b'|') {
+            if self.byte() != b'|' {
                 break;
             }
             self.at += 1;
@@ -63,30 +72,30 @@ impl<'t, const BUILD: bool> Reader<'t, BUILD> {
             first = false;
         }
         Some(BUILD.then(|| {
-            let cmds = self.cmds.drain(start..).collect();
-            Pipe { pos, assign, decl: decl.into(), cmds, by_folder: false }
+            let cmds = take(&mut self.cmds, start);
+            Pipe { pos, assign, decl, cmds, by_folder: false }
         }))
     }
 
-    /// `$x :=`, `$x =` and, in a range, `$i, $x :=`; whether they are assigned.
-    fn declarations(&mut self, is_range: bool) -> Option<(Vec<Variable>, bool)> {
+    /// `$x :=`, `$x =` and, in a range, `$i, $x :=`; whether they are assigned. `Err` is a variable that is an operand:
+    /// where it stands, and its name, which is passed.
+    fn declarations(&mut self, is_range: bool) -> Option<Result<(Box<[Variable]>, bool), (usize, Word<'t>)>> {
         let start = self.at;
-        let mut decl = Vec::new();
-        let mut declared = 0;
-        while self.peek() == Some(b'$') {
-            let pos = offset(self.at)?;
+        let mut index = None;
+        while self.byte() == b'$' {
+            let at = self.at;
             self.at += 1;
-            let name = self.word();
-            let empty = name.is_empty();
+            let name = self.variable_name();
+            let (empty, end) = (name.text.is_empty(), self.at);
             let space = self.spaces();
-            declared += 1;
+            let is_first = at == start;
             let (assign, more) = match self.rest() {
                 [b':', b'=', ..] if !empty => (false, false),
                 [b'=', ..] if !empty && space => (true, false),
-                [b',', ..] if !empty && is_range && declared == 1 => (false, true),
-                _ if declared == 1 => {
-                    self.at = start;
-                    return Some((decl, false));
+                [b',', ..] if !empty && is_range && is_first => (false, true),
+                _ if is_first => {
+                    self.at = end;
+                    return Some(Err((start, name)));
                 }
                 _ => return None,
             };
@@ -96,60 +105,64 @@ impl<'t, const BUILD: bool> Reader<'t, BUILD> {
                 return None;
             }
             self.variables.push(name);
+            let mut variable = None;
             if BUILD {
-                let (id, name) = self.number_of(name)?;
-                decl.push(Variable { pos, id, name, fields: Box::default() });
+                let (id, name) = self.number_of(name, at)?;
+                variable = Some(Variable { pos: offset(at)?, id, name, fields: Box::default() });
             }
-            if !more {
-                return Some((decl, assign));
+            if more {
+                index = variable;
+                continue;
             }
+            let decl: Box<[Variable]> = match (index, variable) {
+                (_, None) => Box::default(),
+                (None, Some(one)) => Box::new([one]),
+                (Some(index), Some(item)) => Box::new([index, item]),
+            };
+            return Some(Ok((decl, assign)));
         }
-        (declared == 0).then_some((decl, false))
-    }
-
-    /// What is built, if anything is.
-    #[allow(clippy::option_option, reason = "outside: whether it is plain; inside: whether it is built")]
-    fn built(expr: impl FnOnce() -> Option<Expr>) -> Option<Option<Expr>> {
-        if BUILD { expr().map(Some) } else { Some(None) }
+        None
     }
 
     /// An operand, which is added to the arguments.
     fn operand(&mut self) -> Option<Operand> {
         let start = self.at;
-        let pos = offset(start)?;
-        let (kind, mut built) = match self.peek()? {
+        match self.byte() {
             b'(' => {
                 self.at += 1;
-                let pipe = self.parenthesised()?;
-                (Operand::Other, pipe.map(|pipe| Expr::Pipe(Box::new(pipe))))
+                if let Some(pipe) = self.parenthesised()? {
+                    self.args.push(Expr::Pipe(Box::new(pipe)));
+                }
+                self.chained()
             }
             b'"' | b'`' => {
-                self.string()?;
-                (Operand::Constant, Self::built(|| self.text_constant(start))?)
+                let escaped = self.string()?;
+                if BUILD {
+                    let constant = self.text_constant(start, escaped)?;
+                    self.args.push(constant);
+                }
+                self.constant()
             }
             b'$' => {
                 self.at += 1;
-                let name = self.word();
-                if !name.is_empty() && !self.variables.contains(&name) {
-                    return None;
-                }
-                self.terminated()?;
-                let pos = if self.peek() == Some(b'.') { offset(self.at)? } else { pos };
-                let (fields, _) = self.fields()?;
-                if BUILD {
-                    let (id, name) = self.number_of(name)?;
-                    self.args.push(Expr::Variable(Box::new(Variable { pos, id, name, fields })));
-                }
-                return Some(Operand::Other);
+                let name = self.variable_name();
+                self.variable(start, name)?;
+                Some(Operand::Other)
             }
-            b'.' if self.text.get(self.at + 1).is_some_and(|b| is_word(*b) && !b.is_ascii_digit()) => {
-                let (fields, pos) = self.fields()?;
-                self.args.extend(Self::built(|| Some(Expr::Field(pos, fields)))?);
-                return Some(Operand::Other);
+            b'.' if self.text.get(start + 1).is_some_and(|b| is(*b, WORD_START)) => {
+                let at = self.fields()?;
+                if BUILD {
+                    let fields = take(&mut self.fields, 0);
+                    self.args.push(Expr::Field(offset(at)?, fields));
+                }
+                Some(Operand::Other)
             }
             b'.' => {
                 self.at += 1;
-                (Operand::Constant, Self::built(|| Some(Expr::Dot(pos)))?)
+                if BUILD {
+                    self.args.push(Expr::Dot(offset(start)?));
+                }
+                self.constant()
             }
             b'0'..=b'9' => {
                 let digits = self.word();
@@ -157,60 +170,84 @@ impl<'t, const BUILD: bool> Reader<'t, BUILD> {
                 if !plain || (digits.len() > 1 && digits[0] == b'0') {
                     return None;
                 }
-                let span = (pos, offset(self.at)?);
-                let number = || number(span, &self.source[start..self.at], false, false).ok();
-                (Operand::Constant, Self::built(|| Some(Expr::Number(Box::new(number()?))))?)
+                if BUILD {
+                    let span = (offset(start)?, offset(self.at)?);
+                    let int: i64 = self.source[start..self.at].parse().ok()?;
+                    let (uint, float) = (u64::try_from(int).ok(), Some(int as f64));
+                    let number = Number { span, int: Some(int), uint, float, complex: None };
+                    self.args.push(Expr::Number(Box::new(number)));
+                }
+                self.constant()
             }
-            b if is_word(b) => {
+            b if is(b, WORD_START) => {
                 let word = self.word();
                 self.terminated()?;
-                match word {
-                    b"true" | b"false" => {
-                        (Operand::Constant, Self::built(|| Some(Expr::Bool(pos, word == b"true")))?)
+                let pos = Self::pos(start)?;
+                let constant = match word {
+                    b"true" | b"false" => Some(Expr::Bool(pos, word == b"true")),
+                    b"nil" => Some(Expr::Nil(pos)),
+                    _ => None,
+                };
+                if let Some(constant) = constant {
+                    if BUILD {
+                        self.args.push(constant);
                     }
-                    b"nil" => (Operand::Constant, Self::built(|| Some(Expr::Nil(pos)))?),
-                    _ => (Operand::Other, self.function(pos, &self.source[start..self.at])?),
+                    return self.constant();
                 }
+                let name = &self.source[start..self.at];
+                if BUILD {
+                    let callee = self.funcs.callee(name)?;
+                    self.args.push(Expr::Function(Function { pos, callee }));
+                } else if !self.funcs.calls(name) {
+                    return None;
+                }
+                self.chained()
             }
-            _ => return None,
-        };
-        if kind == Operand::Other {
-            let pos = offset(self.at)?;
-            if self.peek() == Some(b'.') {
-                let (fields, _) = self.fields()?;
-                built = built.map(|node| Expr::Chain(Box::new(Chain { pos, node, fields })));
-            }
-        } else if !matches!(self.peek()?, b' ' | b'\t' | b'\r' | b'\n' | b'|' | b')' | b'}') {
-            return None;
+            _ => None,
         }
-        self.args.extend(built);
-        Some(kind)
     }
 
-    #[allow(clippy::option_option, reason = "outside: whether it is plain; inside: whether it is built")]
-    fn function(&self, pos: Pos, word: &str) -> Option<Option<Expr>> {
-        let (func, builtin) = match self.funcs.get(word) {
-            Some(func) => (Some(func), None),
-            None => (None, Some(Builtin::by_name(word)?)),
-        };
-        if keyword(word).is_some() {
+    /// A variable, whose name was passed, with its fields, which is added to the arguments.
+    fn variable(&mut self, start: usize, name: Word<'t>) -> Option<()> {
+        if !name.text.is_empty() && !self.variables.contains(&name) {
             return None;
         }
-        Self::built(|| {
-            let callee = func.map_or_else(
-                || builtin.map(Callee::Builtin),
-                |func| Some(Callee::Registered(Rc::clone(func))),
-            );
-            Some(Expr::Function(Box::new(Function { pos, callee: callee? })))
-        })
+        self.terminated()?;
+        let at = if self.byte() == b'.' { self.at } else { start };
+        self.fields()?;
+        if BUILD {
+            let fields = take(&mut self.fields, 0);
+            let (id, name) = self.number_of(name, start)?;
+            self.args.push(Expr::Variable(Box::new(Variable { pos: offset(at)?, id, name, fields })));
+        }
+        Some(())
+    }
+
+    /// A constant, if it ends here.
+    fn constant(&self) -> Option<Operand> {
+        is(self.byte(), ENDS_CONSTANT).then_some(Operand::Constant)
+    }
+
+    /// The fields of the operand that was added last.
+    fn chained(&mut self) -> Option<Operand> {
+        if self.byte() == b'.' {
+            let at = self.at;
+            self.fields()?;
+            if BUILD {
+                let fields = take(&mut self.fields, 0);
+                let node = self.args.pop()?;
+                self.args.push(Expr::Chain(Box::new(Chain { pos: offset(at)?, node, fields })));
+            }
+        }
+        Some(Operand::Other)
     }
 
     /// The string that starts at an offset and ends here.
-    fn text_constant(&self, start: usize) -> Option<Expr> {
+    fn text_constant(&self, start: usize, escaped: bool) -> Option<Expr> {
         let span = (offset(start)?, offset(self.at)?);
         let written = &self.source[start..self.at];
         let inner = &written[1..written.len() - 1];
-        let value = if memchr::memchr2(b'\\', b'\r', inner.as_bytes()).is_some() {
+        let value = if escaped {
             Value::from(unquote(written)?)
         } else if inner.len() <= MAX_SHARED {
             Value::Str(self.funcs.word(inner))
@@ -228,7 +265,7 @@ impl<'t, const BUILD: bool> Reader<'t, BUILD> {
         self.parens += 1;
         self.spaces();
         let pipe = self.pipeline(false)?;
-        if self.peek() != Some(b')') {
+        if self.byte() != b')' {
             return None;
         }
         self.at += 1;
@@ -236,69 +273,62 @@ impl<'t, const BUILD: bool> Reader<'t, BUILD> {
         Some(pipe)
     }
 
-    /// `.a.b` after an operand, or nothing; and where the second of them stands, or else the first.
-    fn fields(&mut self) -> Option<(Box<[Rc<str>]>, Pos)> {
-        let mut names = SmallVec::<[Rc<str>; 4]>::new();
-        let (mut count, mut pos) = (0, 0);
-        while self.peek() == Some(b'.') {
+    /// `.a.b` after an operand, or nothing; where the second of them stands, or else the first.
+    fn fields(&mut self) -> Option<usize> {
+        let (mut count, mut at) = (0, 0);
+        while self.byte() == b'.' {
             count += 1;
             if count <= 2 {
-                pos = offset(self.at)?;
+                at = self.at;
             }
             self.at += 1;
             let start = self.at;
-            if self.word().first().is_none_or(u8::is_ascii_digit) {
+            if !is(self.byte(), WORD_START) {
                 return None;
             }
+            self.word();
             self.terminated()?;
             if BUILD {
-                names.push(self.funcs.word(&self.source[start..self.at]));
+                self.fields.push(self.funcs.word(&self.source[start..self.at]));
             }
         }
-        let names = if BUILD { names.drain(..).collect() } else { Box::default() };
-        Some((names, pos))
-    }
-
-    /// Letters, digits and underscores.
-    pub(super) fn word(&mut self) -> &'t [u8] {
-        let rest = self.rest();
-        let length = rest.iter().position(|b| !is_word(*b)).unwrap_or(rest.len());
-        self.at += length;
-        &rest[..length]
+        Some(at)
     }
 
     /// Whether what follows may end a word (a delimiter with one brace is left to the parser).
     fn terminated(&self) -> Option<()> {
-        match self.rest() {
-            [b'}', b'}', ..] | [b' ' | b'\t' | b'\r' | b'\n' | b'.' | b'|' | b')', ..] => Some(()),
-            _ => None,
-        }
+        let byte = self.byte();
+        let ends = is(byte, ENDS_WORD) || byte == b'}' && self.text.get(self.at + 1) == Some(&b'}');
+        ends.then_some(())
     }
 
-    /// A string in quotes of either kind.
-    pub(super) fn string(&mut self) -> Option<()> {
-        let mark = self.peek()?;
+    /// A string in quotes of either kind; whether it means something else than what is written in it.
+    pub(super) fn string(&mut self) -> Option<bool> {
+        let mark = self.byte();
         self.at += 1;
         if mark == b'`' {
-            self.at += memchr::memchr(b'`', self.rest())? + 1;
-            return Some(());
+            let inner = &self.rest()[..memchr::memchr(b'`', self.rest())?];
+            self.at += inner.len() + 1;
+            return Some(inner.contains(&b'\r'));
         }
+        let mut escaped = false;
         loop {
-            match self.peek()? {
+            let ends = |b| equal(b, b'"') | equal(b, b'\\') | equal(b, b'\n');
+            self.at = find(self.text, self.at, ends);
+            match self.byte() {
                 b'"' => break,
-                b'\n' => return None,
                 b'\\' => {
-                    self.at += 1;
-                    if !matches!(self.peek()?, b'a' | b'b' | b'f' | b'n' | b'r' | b't' | b'v' | b'\\' | b'"')
-                    {
+                    let known = [b'a', b'b', b'f', b'n', b'r', b't', b'v', b'\\', b'"'];
+                    if !known.contains(self.text.get(self.at + 1)?) {
                         return None;
                     }
+                    escaped = true;
+                    self.at += 2;
                 }
-                _ => {}
+                _ => return None,
             }
-            self.at += 1;
         }
         self.at += 1;
-        Some(())
+        Some(escaped)
     }
 }

@@ -23,7 +23,7 @@ fn outline(text: &str, funcs: &Registry, build: Build) -> String {
                 format!("{} {} {nodes:?}", d.name, d.blank)
             };
             let defines: Vec<String> = p.defines.iter().map(define).collect();
-            format!("{defines:?} {} {}", dump(&p.root), p.last_line)
+            format!("{defines:?} {} {}", dump(&p.root), p.last_line())
         }
     }
 }

@@ -236,7 +236,8 @@ struct Builder {
 }
 
 enum Collection {
-    Mapping(Entries, Rc<str>),
+    /// The last is the key whose value is awaited.
+    Mapping(Entries, Option<Rc<str>>),
     Sequence(Vec<Value>),
 }
 
@@ -244,7 +245,7 @@ impl Builder {
     fn add(&mut self, value: Value) {
         match self.open.last_mut() {
             Some(Collection::Mapping(entries, key)) => {
-                entries.insert(Rc::clone(key), value);
+                entries.insert(key.take().unwrap_or_default(), value);
             }
             Some(Collection::Sequence(items)) => items.push(value),
             None => self.done = Some(value),
@@ -255,7 +256,7 @@ impl Builder {
 impl yaml::Sink for Builder {
     fn key(&mut self, key: &str) -> Option<()> {
         if let Some(Collection::Mapping(_, next)) = self.open.last_mut() {
-            *next = key.into();
+            *next = Some(key.into());
         }
         Some(())
     }
@@ -272,7 +273,7 @@ impl yaml::Sink for Builder {
 
     fn open(&mut self, is_mapping: bool) -> Option<()> {
         self.open.push(match is_mapping {
-            true => Collection::Mapping(Entries::new(), Rc::default()),
+            true => Collection::Mapping(Entries::new(), None),
             false => Collection::Sequence(Vec::new()),
         });
         Some(())

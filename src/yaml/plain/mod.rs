@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 
 use super::Limits;
+use super::eight::{equal, find, unequal};
 use super::resolve::{Dialect, Resolved, resolve};
 
 mod json;
@@ -137,30 +138,29 @@ pub fn read_plain(text: &str, limits: &Limits, sink: &mut impl Sink) -> Option<(
     let mut lines = Lines { text, at: 0 };
     let mut blocks = Blocks { open: Vec::with_capacity(16), sink };
     let mut marked = false;
-    while let Some(line) = lines.next() {
-        let content = line.trim_start_matches(' ');
-        if content.is_empty() || content.starts_with('#') {
+    while let Some((column, content)) = lines.next() {
+        if is_blank(content) {
             continue;
         }
         if blocks.open.is_empty() {
-            if line == "---" && !marked {
+            if column > 0 {
+                return None;
+            }
+            if content == "---" && !marked {
                 marked = true;
                 continue;
             }
-            if content.len() < line.len() || plain_key(content).is_none() {
-                return None;
-            }
+            plain_key(content)?;
             blocks.push(0, true)?;
-        } else if line == "..." {
-            while let Some(line) = lines.next() {
-                let content = line.trim_start_matches(' ');
-                if !(content.is_empty() || content.starts_with('#')) {
+        } else if column == 0 && content == "..." {
+            while let Some((_, content)) = lines.next() {
+                if !is_blank(content) {
                     return None;
                 }
             }
             break;
         }
-        blocks.line(line.len() - content.len(), content, &mut lines)?;
+        blocks.line(column, content, &mut lines)?;
     }
     if blocks.open.is_empty() {
         return None;
@@ -182,6 +182,11 @@ fn is_printable(text: &str) -> bool {
     })
 }
 
+/// Whether the content of a line is nothing or a comment.
+fn is_blank(content: &str) -> bool {
+    matches!(content.as_bytes(), [] | [b'#', ..])
+}
+
 /// The lines of a text.
 struct Lines<'t> {
     text: &'t str,
@@ -189,19 +194,26 @@ struct Lines<'t> {
 }
 
 impl<'t> Lines<'t> {
-    fn peek(&self) -> Option<(&'t str, usize)> {
-        let rest = &self.text[self.at..];
-        if rest.is_empty() {
+    /// The next line: the column at which its content stands, and this.
+    fn next(&mut self) -> Option<(usize, &'t str)> {
+        let start = self.at;
+        if start >= self.text.len() {
             return None;
         }
-        let end = memchr::memchr(b'\n', rest.as_bytes());
-        Some((&rest[..end.unwrap_or(rest.len())], self.at + end.map_or(rest.len(), |end| end + 1)))
+        let content = self.indented(start);
+        let end = self.line_end(content);
+        self.at = (end + 1).min(self.text.len());
+        Some((content - start, &self.text[content..end]))
     }
 
-    fn next(&mut self) -> Option<&'t str> {
-        let (line, after) = self.peek()?;
-        self.at = after;
-        Some(line)
+    /// Where a line's content starts.
+    fn indented(&self, start: usize) -> usize {
+        find(self.text.as_bytes(), start, |bytes| unequal(bytes, b' '))
+    }
+
+    /// Where the line ends that goes on at an offset.
+    fn line_end(&self, at: usize) -> usize {
+        memchr::memchr(b'\n', &self.text.as_bytes()[at..]).map_or(self.text.len(), |length| at + length)
     }
 
     /// What a block scalar holds, whose header stands in a collection at that column: its lines and their indentation.
@@ -209,29 +221,39 @@ impl<'t> Lines<'t> {
         let start = self.at;
         let mut indent = None;
         let mut blank = 0;
-        while let Some((line, after)) = self.peek() {
-            let spaces = line.bytes().take_while(|b| *b == b' ').count();
-            // A tab where the indentation would be.
-            if line.as_bytes().get(spaces) == Some(&b'\t') && indent.is_none_or(|i| spaces < i) {
-                return None;
+        while self.at < self.text.len() {
+            let content = self.indented(self.at);
+            let spaces = content - self.at;
+            match (self.text.as_bytes().get(content), indent) {
+                // A tab where the indentation would be.
+                (Some(b'\t'), indent) if indent.is_none_or(|indent| spaces < indent) => return None,
+                (None | Some(b'\n'), _) => blank = blank.max(spaces),
+                (_, Some(indent)) if spaces < indent => break,
+                (_, Some(_)) => {}
+                (_, None) if spaces <= parent || blank > spaces => return None,
+                (_, None) => indent = Some(spaces),
             }
-            if spaces == line.len() {
-                blank = blank.max(spaces);
-            } else if let Some(indent) = indent {
-                if spaces < indent {
-                    break;
-                }
-            } else {
-                if spaces <= parent || blank > spaces {
-                    return None;
-                }
-                indent = Some(spaces);
-            }
-            self.at = after;
+            self.at = self.line_end(content) + 1;
         }
+        self.at = self.at.min(self.text.len());
         indent.map(|indent| (&self.text[start..self.at], indent))
     }
 }
+
+/// Whether a byte may be in a plain key.
+const IN_KEY: [bool; 256] = {
+    let mut is = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let b = byte as u8;
+        is[byte] = b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'/' | b'-');
+        byte += 1;
+    }
+    is
+};
+
+/// The longest word that is no text, such as `false`.
+const LONGEST_WORD: usize = 5;
 
 /// The key of `key:` or `key: value`, if it is a plain word and surely a text or stands in double quotes, and what follows
 /// the colon.
@@ -241,13 +263,15 @@ fn plain_key(content: &str) -> Option<(&str, &str)> {
         let rest = rest.strip_prefix(':').filter(|r| r.is_empty() || r.starts_with(' '))?;
         return (key.len() <= MAX_KEY && !key.contains(['\\', '\t'])).then_some((key, rest));
     }
-    let word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'/' | b'-');
-    let length = content.bytes().take_while(|b| word(b)).count();
-    let key = &content[..length];
-    let mut after = content.bytes().skip(length);
-    let ends = after.next() == Some(b':') && matches!(after.next(), None | Some(b' '));
-    let plain = ends && length <= MAX_KEY && key.starts_with(|c: char| c.is_ascii_alphabetic());
-    (plain && matches!(resolve(key, Dialect::V2), Resolved::Str)).then(|| (key, &content[length + 1..]))
+    let bytes = content.as_bytes();
+    let length = bytes.iter().position(|b| !IN_KEY[usize::from(*b)])?;
+    let ends = matches!(bytes[length..], [b':'] | [b':', b' ', ..]);
+    if !ends || length > MAX_KEY || !bytes[0].is_ascii_alphabetic() {
+        return None;
+    }
+    let (key, rest) = (&content[..length], &content[length + 1..]);
+    let is_text = length > LONGEST_WORD || matches!(resolve(key, Dialect::V2), Resolved::Str);
+    is_text.then_some((key, rest))
 }
 
 /// What a value on one line is.
@@ -262,14 +286,24 @@ enum Value<'t> {
     Block(bool, Option<u8>),
 }
 
+/// A text without the blanks before it.
+fn after_blanks(text: &str) -> &str {
+    &text[text.bytes().take_while(|b| *b == b' ').count()..]
+}
+
+/// A text without the blanks after it.
+fn before_blanks(text: &str) -> &str {
+    &text[..text.len() - text.bytes().rev().take_while(|b| *b == b' ').count()]
+}
+
 /// Whether nothing but a comment follows a value.
 fn ends(rest: &str) -> bool {
-    let comment = rest.trim_start_matches(' ');
+    let comment = after_blanks(rest);
     comment.is_empty() || comment.starts_with('#') && comment.len() < rest.len()
 }
 
 fn value(text: &str) -> Option<Value<'_>> {
-    let text = text.trim_matches(' ');
+    let text = before_blanks(after_blanks(text));
     let bytes = text.as_bytes();
     Some(match bytes {
         [] | [b'#', ..] => Value::None,
@@ -279,28 +313,22 @@ fn value(text: &str) -> Option<Value<'_>> {
             [chomp @ (b'-' | b'+')] => Value::Block(bytes[0] == b'>', Some(*chomp)),
             _ => return None,
         },
-        [b'"', inner @ ..] => {
-            let mut escaped = false;
-            let length = inner.iter().position(|b| {
-                let closes = *b == b'"' && !escaped;
-                escaped = *b == b'\\' && !escaped;
-                closes
-            })?;
-            let inner = &text[1..=length];
-            let known = |pair: &[u8]| matches!(pair, [_, b'n' | b't' | b'"' | b'\\', ..]);
-            let mut at = 0;
-            while let Some(found) = memchr::memchr2(b'\\', b'\t', &inner.as_bytes()[at..]) {
-                if inner.as_bytes()[at + found] == b'\t' || !known(&inner.as_bytes()[at + found..]) {
-                    return None;
+        [b'"', ..] => {
+            let mut at = 1;
+            loop {
+                at = find(bytes, at, |b| equal(b, b'"') | equal(b, b'\\') | equal(b, b'\t'));
+                match &bytes[at..] {
+                    [b'"', ..] => break,
+                    [b'\\', b'n' | b't' | b'"' | b'\\', ..] => at += 2,
+                    _ => return None,
                 }
-                at += found + 2;
             }
-            ends(&text[length + 2..]).then_some(Value::Scalar(Scalar::Double(inner)))?
+            ends(&text[at + 1..]).then_some(Value::Scalar(Scalar::Double(&text[1..at])))?
         }
-        [b'\'', inner @ ..] => {
-            let length = memchr::memchr(b'\'', inner)?;
-            let whole = ends(&text[length + 2..]) && !inner[..length].contains(&b'\t');
-            whole.then_some(Value::Scalar(Scalar::Single(&text[1..=length])))?
+        [b'\'', ..] => {
+            let end = find(bytes, 1, |b| equal(b, b'\'') | equal(b, b'\t'));
+            let whole = bytes.get(end) == Some(&b'\'') && ends(&text[end + 1..]);
+            whole.then_some(Value::Scalar(Scalar::Single(&text[1..end])))?
         }
         _ => Value::Scalar(Scalar::Plain(plain(text)?)),
     })
@@ -308,10 +336,21 @@ fn value(text: &str) -> Option<Value<'_>> {
 
 /// A plain scalar without the comment after it: any text that is not an infinite number.
 fn plain(text: &str) -> Option<&str> {
-    let text = match memchr::memmem::find(text.as_bytes(), b" #") {
-        Some(comment) => text[..comment].trim_end_matches(' '),
-        None => text,
-    };
+    let bytes = text.as_bytes();
+    let (mut at, mut end) = (0, bytes.len());
+    loop {
+        at = find(bytes, at, |b| equal(b, b':') | equal(b, b'#') | equal(b, b'\t'));
+        match &bytes[at..] {
+            [] => break,
+            [b':'] | [b':', b' ', ..] | [b'\t', ..] => return None,
+            [b'#', ..] if at > 0 && bytes[at - 1] == b' ' => {
+                end = at;
+                break;
+            }
+            _ => at += 1,
+        }
+    }
+    let text = before_blanks(&text[..end]);
     let bytes = text.as_bytes();
     let first = match bytes {
         [b'-', second, ..] => second,
@@ -320,12 +359,12 @@ fn plain(text: &str) -> Option<&str> {
     };
     let starts =
         first.is_ascii_alphanumeric() || matches!(first, b'/' | b'_' | b'.' | b'-' | b'(' | b'$' | b'+');
-    let colon = |i: usize| matches!(bytes.get(i + 1), None | Some(b' '));
-    if !starts || memchr::memchr(b'\t', bytes).is_some() || memchr::memchr_iter(b':', bytes).any(colon) {
+    if !starts {
         return None;
     }
-    // Only these can begin a number.
+    // Only these can begin a number, and what has few digits and no exponent is finite.
     if !first.is_ascii_alphabetic()
+        && !(text.len() < 100 && bytes.iter().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'-')))
         && matches!(resolve(text, Dialect::V2), Resolved::Float(x) if !x.is_finite())
     {
         return None;
@@ -389,14 +428,15 @@ impl<S: Sink> Blocks<'_, S> {
     /// A line whose content stands at that column.
     fn line(&mut self, mut column: usize, mut content: &str, lines: &mut Lines<'_>) -> Option<()> {
         self.close_to(Some(column))?;
-        while let Some(rest) = content.strip_prefix('-').filter(|r| r.is_empty() || r.starts_with(' ')) {
+        while matches!(content.as_bytes(), [b'-'] | [b'-', b' ', ..]) {
             let top = self.open.last()?;
             if top.column < column || top.is_mapping {
                 self.nest(column, false)?;
             }
             self.next_entry()?.awaits = true;
-            content = rest.trim_start_matches(' ');
-            column += 1 + rest.len() - content.len();
+            let item = after_blanks(&content[1..]);
+            column += content.len() - item.len();
+            content = item;
             if content.is_empty() {
                 return Some(());
             }

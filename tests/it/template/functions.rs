@@ -21,21 +21,25 @@ pub(super) fn host() -> Rc<dyn Any> {
 pub(super) fn helm() -> Registry {
     let mut funcs = Registry::new();
     sprig::register(&mut funcs);
-    funcs.add_all(&[
-        ("include", Signature::fixed(&[Type::String, Type::Any], Type::String), include),
-        ("tpl", Signature::fixed(&[Type::String, Type::Any], Type::String), tpl),
-        ("required", Signature::fixed(&[Type::String, Type::Any], Type::Any), |_, a| match &a[1] {
-            Value::Nil => Err(text(&a[0]).into()),
-            Value::Str(s) if s.is_empty() => Err(text(&a[0]).into()),
-            v => Ok(v.clone()),
-        }),
-        ("fail", Signature::fixed(&[Type::String], Type::String), |_, a| Err(text(&a[0]).into())),
-        (
-            "lookup",
-            Signature::fixed(&[Type::String, Type::String, Type::String, Type::String], Type::DICT),
-            |_, _| Ok(Value::dict::<&str>([])),
-        ),
-    ]);
+    funcs.add_all(
+        const {
+            &[
+                ("include", Signature::fixed(&[Type::String, Type::Any], Type::String), include),
+                ("tpl", Signature::fixed(&[Type::String, Type::Any], Type::String), tpl),
+                ("required", Signature::fixed(&[Type::String, Type::Any], Type::Any), |_, a| match &a[1] {
+                    Value::Nil => Err(text(&a[0]).into()),
+                    Value::Str(s) if s.is_empty() => Err(text(&a[0]).into()),
+                    v => Ok(v.clone()),
+                }),
+                ("fail", Signature::fixed(&[Type::String], Type::String), |_, a| Err(text(&a[0]).into())),
+                (
+                    "lookup",
+                    Signature::fixed(&[Type::String, Type::String, Type::String, Type::String], Type::DICT),
+                    |_, _| Ok(Value::dict::<&str>([])),
+                ),
+            ]
+        },
+    );
     funcs
 }
 
