@@ -14,7 +14,7 @@ use super::types::{Kind, Type};
 use super::value::Value;
 
 /// Arguments of a call: most have few.
-type Arguments = SmallVec<[Value; 4]>;
+type Arguments = SmallVec<[Value; 8]>;
 
 impl<'t> Frame<'t, '_> {
     /// Calls a registered function or a method. `args` are those after the function's name; errors of the function itself

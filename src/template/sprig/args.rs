@@ -39,6 +39,14 @@ pub(super) fn text(v: &Value) -> Cow<'_, str> {
     v.text().unwrap_or_default()
 }
 
+/// A `string` as the key of a map.
+pub(super) fn key(v: &Value) -> Rc<str> {
+    match v {
+        Value::Str(key) => Rc::clone(key),
+        _ => text(v).into(),
+    }
+}
+
 /// A `string` parameter as bytes.
 pub(super) fn bytes(v: &Value) -> &[u8] {
     v.bytes().unwrap_or_default()

@@ -2,7 +2,7 @@
 //!
 //! `keys` and `values` are in Go's map order upstream, which is random; here by key.
 
-use super::args::{A, B, D, Entry, FuncResult, S, bytes, fixed, map, strval, text, variadic};
+use super::args::{A, B, D, Entry, FuncResult, S, bytes, fixed, key, map, strval, text, variadic};
 use super::merge;
 use crate::template::error::FuncError;
 use crate::template::exec::Exec;
@@ -13,14 +13,13 @@ use std::rc::Rc;
 fn dict(_: &mut Exec, a: &[Value]) -> FuncResult {
     let mut entries = Entries::new();
     for pair in a.chunks(2) {
-        let key = strval(&pair[0])?;
-        entries.insert(text(&key).into(), pair.get(1).cloned().unwrap_or_else(|| "".into()));
+        entries.insert(key(&strval(&pair[0])?), pair.get(1).cloned().unwrap_or_else(|| "".into()));
     }
     Ok(Value::typed_map(Type::DICT, entries))
 }
 
 fn set(_: &mut Exec, a: &[Value]) -> FuncResult {
-    map(&a[0])?.set(&*text(&a[1]), a[2].clone())?;
+    map(&a[0])?.set(key(&a[1]), a[2].clone())?;
     Ok(a[0].clone())
 }
 

@@ -33,6 +33,7 @@ mod pem;
 pub(crate) mod pki;
 mod reflection;
 mod regexes;
+mod simple_pattern;
 mod strings;
 mod toml;
 mod urls;

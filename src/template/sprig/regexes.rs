@@ -1,6 +1,7 @@
 //! Sprig's regular expressions: [`goregex`] compiles them; matches are walked and replacement templates expanded by Go's rules.
 
 use super::args::{B, Entry, FuncResult, I, S, fixed, int, text};
+use super::simple_pattern;
 use crate::goregex;
 use crate::template::error::FuncError;
 use crate::template::types::Type;
@@ -23,6 +24,14 @@ fn must(pattern: &str) -> Result<Arc<Regex>, FuncError> {
 }
 
 type Compile = fn(&str) -> Result<Arc<Regex>, FuncError>;
+
+fn is_match(a: &[Value]) -> Result<bool, FuncError> {
+    let (pattern, text) = (text(&a[0]), text(&a[1]));
+    match simple_pattern::is_match(&pattern, &text) {
+        Some(matches) => Ok(matches),
+        None => Ok(compile(&pattern)?.is_match(&text)),
+    }
+}
 
 fn find_all(a: &[Value], compile: Compile) -> FuncResult {
     let (re, s, n) = (compile(&text(&a[0]))?, text(&a[1]), int(&a[2]));
@@ -159,10 +168,8 @@ fn quote_meta(s: &str) -> String {
 const STRINGS: Type = Type::STRINGS;
 
 pub(super) const TABLE: &[Entry] = &[
-    ("regexMatch", fixed(&[S, S], B), |_, a| {
-        Ok(compile(&text(&a[0])).is_ok_and(|re| re.is_match(&text(&a[1]))).into())
-    }),
-    ("mustRegexMatch", fixed(&[S, S], B), |_, a| Ok(compile(&text(&a[0]))?.is_match(&text(&a[1])).into())),
+    ("regexMatch", fixed(&[S, S], B), |_, a| Ok(is_match(a).unwrap_or(false).into())),
+    ("mustRegexMatch", fixed(&[S, S], B), |_, a| Ok(is_match(a)?.into())),
     ("regexFindAll", fixed(&[S, S, I], STRINGS), |_, a| find_all(a, must)),
     ("mustRegexFindAll", fixed(&[S, S, I], STRINGS), |_, a| find_all(a, compile)),
     ("regexFind", fixed(&[S, S], S), |_, a| find(a, must)),

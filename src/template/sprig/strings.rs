@@ -176,7 +176,8 @@ fn join(exec: &mut Exec, a: &[Value]) -> FuncResult {
 
 /// Lower-case hexadecimal.
 pub(super) fn hex(digest: &[u8]) -> Value {
-    digest.iter().map(|b| format!("{b:02x}")).collect::<String>().into()
+    let digit = |n: u8| char::from(b"0123456789abcdef"[usize::from(n)]);
+    digest.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect::<String>().into()
 }
 
 fn adler32(data: &[u8]) -> u32 {
