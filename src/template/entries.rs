@@ -23,6 +23,7 @@ pub struct Entries(Shape);
 enum Shape {
     /// At most [`FEW`], sorted by key.
     Few(Vec<Entry>),
+    #[expect(clippy::box_collection, reason = "the few maps that are large leave the others smaller")]
     Many(Box<BTreeMap<Rc<str>, Value>>),
 }
 

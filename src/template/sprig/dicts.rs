@@ -47,7 +47,7 @@ fn keys(_: &mut Exec, a: &[Value]) -> FuncResult {
 
 fn pick(_: &mut Exec, a: &[Value]) -> FuncResult {
     let d = map(&a[0])?.entries();
-    let wanted = a[1..].iter().filter_map(|k| d.get_key_value(&*text(k)));
+    let wanted = a[1..].iter().filter_map(|k| d.get_key_value(&text(k)));
     Ok(Value::typed_map(Type::DICT, wanted.map(|(k, v)| (Rc::clone(k), v.clone())).collect()))
 }
 
