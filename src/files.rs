@@ -55,6 +55,14 @@ pub enum ContentId {
     GitBlob([u8; 20]),
 }
 
+/// A folder of a tree that stays open while its files are read.
+pub struct OpenFolder<'t> {
+    /// As [`FileTree::list`] gives them.
+    pub entries: Vec<(String, EntryKind)>,
+    /// Reads the file of that name, which must be one of the entries.
+    pub read: Box<dyn Fn(&str) -> Result<Arc<[u8]>, TreeError> + 't>,
+}
+
 /// A read-only tree of files.
 pub trait FileTree: Send + Sync {
     /// The path with every symbolic link followed, and what it names; `None` if nothing is there.
@@ -69,6 +77,13 @@ pub trait FileTree: Send + Sync {
     /// An id of the file's bytes (links followed), for caches; cheaper than reading where the tree knows one.
     fn content_id(&self, path: &str) -> Result<ContentId, TreeError> {
         Ok(ContentId::Sha256(Sha256::digest(self.read(path)?).into()))
+    }
+
+    /// A folder, opened once to read many of its files: each as [`FileTree::read`] of its path would give it.
+    fn open_folder(&self, path: &str) -> Result<OpenFolder<'_>, TreeError> {
+        let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
+        let read = move |name: &str| self.read(&format!("{prefix}{name}"));
+        Ok(OpenFolder { entries: self.list(path)?, read: Box::new(read) })
     }
 
     /// What the path names, links followed.

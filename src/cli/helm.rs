@@ -3,16 +3,19 @@
 //! Charts are read from disk as Helm reads them: symbolic links are followed wherever they lead. `--repo`, `oci://` references and URLs of
 //! packages are fetched as Helm fetches them; names of `helm repo add` (`repo/chart`) are not known here.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::Read as _;
+use std::io::{IoSlice, Read as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Subcommand;
 
-use crate::files::{EntryKind, FileTree, TreeError};
+use crate::files::{EntryKind, FileTree, OpenFolder, TreeError};
 use crate::helm::{self, Chart, KubeVersion, OutputOptions, Randomness, ReleaseOptions, ValueFlags};
+use crate::source::disk;
 
 use super::{CommandError, Exit, Ui, helm_files};
 
@@ -256,17 +259,36 @@ fn template(args: Template, ui: &mut Ui) -> Result<Exit, CommandError> {
             None => Ok(Exit::Success),
         };
     }
-    let printed = release.to_template_output(&output).map_err(CommandError::user)?;
-    ui.out().write_all(printed.as_bytes())?;
+    if output.show_only.is_empty() {
+        write_all(ui, &release.template_output(&output))?;
+    } else {
+        let printed = release.to_template_output(&output).map_err(CommandError::user)?;
+        ui.out().write_all(printed.as_bytes())?;
+    }
     // Taking everything apart would only cost time.
     std::mem::forget((chart, release, values));
     Ok(Exit::Success)
 }
 
+/// Writes pieces of text without putting them together first.
+fn write_all(ui: &mut Ui, pieces: &[&str]) -> std::io::Result<()> {
+    let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece.as_bytes())).collect();
+    let mut left = &mut slices[..];
+    while !left.is_empty() {
+        match ui.out().write_vectored(left) {
+            Ok(0) => return Err(std::io::ErrorKind::WriteZero.into()),
+            Ok(written) => IoSlice::advance_slices(&mut left, written),
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
 fn load(path: &str) -> Result<Chart, CommandError> {
     let root = PathBuf::from(path);
     if root.is_dir() {
-        return Chart::load(&Folder::new(root), "")
+        return Chart::load(&Folder { root }, "")
             .map_err(|e| CommandError::user(format!("chart {path:?}: {e}")));
     }
     let bytes = fs::read(&root).map_err(|e| CommandError::user(format!("{path}: {e}")))?;
@@ -308,33 +330,33 @@ pub(super) fn randomness_and_now() -> Result<(Randomness, (i64, u32)), CommandEr
 /// A folder whose links are followed by the operating system.
 struct Folder {
     root: PathBuf,
-    /// Where files are read to before their length is known.
-    buffer: Mutex<Vec<u8>>,
 }
 
 impl Folder {
-    fn new(root: PathBuf) -> Self {
-        Self { root, buffer: Mutex::new(vec![0; 64 << 10]) }
-    }
-
-    /// A file's bytes.
-    fn bytes(&self, path: &Path) -> std::io::Result<Arc<[u8]>> {
-        let mut file = fs::File::open(path)?;
-        let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut length = 0;
-        loop {
-            match file.read(&mut buffer[length..]) {
-                Ok(0) => return Ok(Arc::from(&buffer[..length])),
-                Ok(more) => length += more,
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
-            }
-            if length == buffer.len() {
-                let mut bytes = buffer.clone();
-                file.read_to_end(&mut bytes)?;
-                return Ok(bytes.into());
-            }
+    /// What is in a folder; links and their like are looked up by their paths.
+    fn entries(
+        path: &Path,
+        names: impl Iterator<Item = std::io::Result<(OsString, Option<EntryKind>)>>,
+    ) -> Result<Vec<(String, EntryKind)>, TreeError> {
+        let refuse = |e: std::io::Error| refused(&path.to_string_lossy(), &e);
+        let mut out = Vec::new();
+        for entry in names {
+            let (name, kind) = entry.map_err(refuse)?;
+            let name = name.to_string_lossy().into_owned();
+            let full = || path.join(&name);
+            let kind = match kind {
+                Some(kind) => Some(kind),
+                // A link, or something that is no file: Helm refuses what it cannot read.
+                None => kind_of(&fs::metadata(full()).map_err(|e| refused(&full().to_string_lossy(), &e))?),
+            };
+            let kind = kind.ok_or_else(|| TreeError::Refused {
+                path: full().to_string_lossy().into_owned(),
+                reason: "cannot load irregular file".to_owned(),
+            })?;
+            out.push((name, kind));
         }
+        out.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(out)
     }
 
     fn at(&self, path: &str) -> PathBuf {
@@ -366,33 +388,45 @@ impl FileTree for Folder {
     }
 
     fn read(&self, path: &str) -> Result<Arc<[u8]>, TreeError> {
-        self.bytes(&self.at(path)).map_err(|e| refused(path, &e))
+        fs::File::open(self.at(path)).and_then(whole).map_err(|e| refused(path, &e))
     }
 
     fn list(&self, path: &str) -> Result<Vec<(String, EntryKind)>, TreeError> {
-        let full = self.at(path);
-        let mut out = Vec::new();
-        for entry in fs::read_dir(&full).map_err(|e| refused(path, &e))? {
-            let entry = entry.map_err(|e| refused(path, &e))?;
-            let kind = entry.file_type().map_err(|e| refused(path, &e))?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let kind = if kind.is_dir() {
-                Some(EntryKind::Dir)
-            } else if kind.is_file() {
-                Some(EntryKind::File)
-            } else {
-                // A link, or something that is no file: Helm refuses what it cannot read.
-                let full = full.join(&name);
-                let meta = fs::metadata(&full).map_err(|e| refused(&full.to_string_lossy(), &e))?;
-                kind_of(&meta)
-            };
-            let kind = kind.ok_or_else(|| TreeError::Refused {
-                path: full.join(&name).to_string_lossy().into_owned(),
-                reason: "cannot load irregular file".to_owned(),
-            })?;
-            out.push((name, kind));
-        }
-        out.sort_by(|a, b| a.0.cmp(&b.0));
-        Ok(out)
+        self.open_folder(path).map(|folder| folder.entries)
     }
+
+    fn open_folder(&self, path: &str) -> Result<OpenFolder<'_>, TreeError> {
+        use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, openat};
+        let full = self.at(path);
+        let refuse = |e: rustix::io::Errno| refused(path, &e.into());
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let opened = openat(CWD, &full, flags | OFlags::DIRECTORY, Mode::empty()).map_err(refuse)?;
+        let mut dir = Dir::new(opened).map_err(refuse)?;
+        let names = dir.by_ref().filter_map(|entry| match entry {
+            Ok(entry) if matches!(entry.file_name().to_bytes(), b"." | b"..") => None,
+            Ok(entry) => {
+                let kind = match entry.file_type() {
+                    FileType::RegularFile => Some(EntryKind::File),
+                    FileType::Directory => Some(EntryKind::Dir),
+                    _ => None,
+                };
+                Some(Ok((OsStr::from_bytes(entry.file_name().to_bytes()).to_owned(), kind)))
+            }
+            Err(e) => Some(Err(e.into())),
+        });
+        let entries = Self::entries(&full, names)?;
+        let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
+        let read = move |name: &str| {
+            let file = dir.fd().and_then(|dir| openat(dir, name, flags, Mode::empty()));
+            let bytes = file.map_err(std::io::Error::from).and_then(|file| whole(file.into()));
+            bytes.map_err(|e| refused(&format!("{prefix}{name}"), &e))
+        };
+        Ok(OpenFolder { entries, read: Box::new(read) })
+    }
+}
+
+/// All of an open file.
+fn whole(file: fs::File) -> std::io::Result<Arc<[u8]>> {
+    let bytes = disk::read_open(file, u64::MAX)?;
+    bytes.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::FileTooLarge))
 }

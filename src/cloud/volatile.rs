@@ -48,7 +48,7 @@ pub(super) fn asks(chart: &Chart, texts: &[&[u8]]) -> Asks {
 
 fn anywhere(chart: &Chart, hit: &dyn Fn(&[u8]) -> bool) -> bool {
     chart.templates.iter().chain(&chart.files).any(|f| hit(&f.data))
-        || serde_json::to_vec(&chart.values).is_ok_and(|v| hit(&v))
+        || serde_json::to_vec(chart.values.json()).is_ok_and(|v| hit(&v))
         || chart.dependencies.iter().any(|d| anywhere(d, hit))
 }
 

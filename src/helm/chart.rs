@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
-
 use super::metadata::Metadata;
+use super::values::Defaults;
 
 /// A file of a chart, its path from the chart's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +19,8 @@ pub struct File {
 pub struct Chart {
     /// Chart.yaml.
     pub metadata: Metadata,
-    /// values.yaml: the defaults. Numbers are `float64`.
-    pub values: Map<String, Value>,
+    /// values.yaml: the defaults.
+    pub values: Defaults,
     /// values.schema.json.
     pub schema: Option<Arc<[u8]>>,
     /// The files under `templates/`.

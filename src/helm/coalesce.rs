@@ -261,13 +261,15 @@ impl Coalesce<'_> {
 }
 
 fn clean_nils(map: &Map) {
-    for (key, value) in snapshot(map) {
+    let mut nils = Vec::new();
+    for (key, value) in map.entries().iter() {
         match value {
-            Value::Nil => {
-                map.remove(&key);
-            }
-            Value::Map(inner) => clean_nils(&inner),
+            Value::Nil => nils.push(Rc::clone(key)),
+            Value::Map(inner) => clean_nils(inner),
             _ => {}
         }
+    }
+    for key in nils {
+        map.remove(&key);
     }
 }

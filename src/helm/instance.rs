@@ -2,13 +2,14 @@
 //!
 //! The chart itself is not changed. Upstream: `pkg/chart/v2/util/dependencies.go`.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::template::semver::is_compatible;
 use crate::template::{Map, Value};
 
 use super::chart::Chart;
-use super::coalesce::{self, Table, copy_table, new_table, table_at, table_from_json, value_at};
+use super::coalesce::{self, Table, copy_table, new_table, table_at, value_at};
 use super::metadata::{Dependency, Import};
 
 /// A chart within a render.
@@ -23,6 +24,8 @@ pub(super) struct Instance<'c> {
     pub(super) children: Vec<Instance<'c>>,
     /// Default values that importing has changed.
     imported: Option<Table>,
+    /// The chart's default values, as long as nobody else has this table.
+    own: RefCell<Option<Table>>,
 }
 
 impl<'c> Instance<'c> {
@@ -34,6 +37,7 @@ impl<'c> Instance<'c> {
             dependencies: chart.metadata.dependencies.clone(),
             children: chart.dependencies.iter().map(Self::new).collect(),
             imported: None,
+            own: RefCell::default(),
         }
     }
 
@@ -53,8 +57,13 @@ impl<'c> Instance<'c> {
     pub(super) fn values(&self) -> Table {
         match &self.imported {
             Some(table) => copy_table(table),
-            None => table_from_json(&self.chart.values),
+            None => self.own.take().unwrap_or_else(|| self.chart.values.table()),
         }
+    }
+
+    /// Looks at the chart's default values.
+    fn look<R>(&self, at: impl FnOnce(&Table) -> R) -> R {
+        at(self.own.borrow_mut().get_or_insert_with(|| self.chart.values.table()))
     }
 
     fn enable(&mut self, values: &Table, path: &str, warnings: &mut Vec<String>) -> Result<(), String> {
@@ -111,10 +120,10 @@ impl<'c> Instance<'c> {
     fn all_stay(&self, wanted: &[Dependency], values: &Table) -> bool {
         wanted.iter().all(|d| d.tags.is_empty() && d.condition.trim().is_empty())
             && self.children.iter().all(|child| {
-                let own = self.chart.values.get(&child.name);
+                let own = self.look(|own| own.get(&child.name));
                 child.chart.dependencies.is_empty()
                     && child.chart.metadata.dependencies.as_ref().is_none_or(Vec::is_empty)
-                    && own.is_none_or(serde_json::Value::is_object)
+                    && own.is_none_or(|v| v.as_map().is_some())
                     && values.get(&child.name).is_none_or(|v| v.as_map().is_some())
             })
     }
@@ -122,15 +131,15 @@ impl<'c> Instance<'c> {
     /// Whether importing would leave nothing that coalescing does not bring anyway: no imports, and below it no values, no
     /// globals.
     fn imports_nothing(&self, dependencies: &[Dependency]) -> bool {
-        let own = &self.chart.values;
+        let own = |name: &str| self.look(|own| own.contains(name));
         dependencies.iter().all(|d| d.import_values.is_empty())
-            && !own.contains_key("global")
+            && !own("global")
             && self.children.iter().all(|child| {
-                child.chart.values.is_empty()
+                child.look(|own| own.is_empty())
                     && child.imported.is_none()
                     && child.children.is_empty()
                     && child.name != "global"
-                    && !own.contains_key(&child.name)
+                    && !own(&child.name)
             })
     }
 

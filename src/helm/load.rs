@@ -7,9 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Map;
-
-use crate::files::{self, EntryKind, FileTree};
+use crate::files::{self, EntryKind, FileTree, OpenFolder};
 use crate::template::semver;
 use crate::yaml::{self, Limits, Node};
 
@@ -18,7 +16,7 @@ use super::chart::{Chart, File};
 use super::error::Error;
 use super::ignore::{HELM_IGNORE, Rules};
 use super::metadata::Metadata;
-use super::values;
+use super::values::Defaults;
 
 /// How deep charts may be nested in `charts/` folders and archives.
 const MAX_NESTING: usize = 32;
@@ -134,7 +132,9 @@ impl Walk<'_> {
                 "{full}: folders are nested deeper than {MAX_DEPTH}: a link in a circle?"
             )));
         }
-        for (name, kind) in self.tree.list(&full).map_err(|e| Error::Tree(e.to_string()))? {
+        let tree = self.tree;
+        let OpenFolder { entries, read } = tree.open_folder(&full).map_err(|e| Error::Tree(e.to_string()))?;
+        for (name, kind) in entries {
             let inner = join(inner, &name);
             match kind {
                 EntryKind::Dir => {
@@ -144,7 +144,9 @@ impl Walk<'_> {
                 }
                 EntryKind::File => {
                     if !self.rules.ignores(&inner, false) {
-                        self.file(inner)?;
+                        let data =
+                            read(&name).map_err(|e| Error::Tree(format!("error reading {inner}: {e}")))?;
+                        self.file(inner, data)?;
                     }
                 }
             }
@@ -152,10 +154,9 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn file(&mut self, inner: String) -> Result<(), Error> {
-        let full = join(self.root, &inner);
-        let data = self.tree.read(&full).map_err(|e| Error::Tree(format!("error reading {inner}: {e}")))?;
+    fn file(&mut self, inner: String, data: Arc<[u8]>) -> Result<(), Error> {
         self.left = self.left.checked_sub(data.len() as u64).ok_or_else(|| {
+            let full = join(self.root, &inner);
             Error::Chart(format!(
                 "{full}: chart exceeds maximum decompressed size of {MAX_CHART_BYTES} bytes"
             ))
@@ -212,7 +213,7 @@ fn from_files(files: Vec<RawFile>, nesting: usize) -> Result<Chart, String> {
         }
         _ => return Err(format!("unsupported chart version {:?} in Chart.yaml", metadata.api_version)),
     }
-    let (mut values, mut schema) = (Map::new(), None);
+    let (mut values, mut schema) = (Defaults::default(), None);
     let (mut templates, mut others) = (Vec::new(), Vec::new());
     let mut charts: BTreeMap<String, Vec<RawFile>> = BTreeMap::new();
     for (name, data) in files {
@@ -222,7 +223,7 @@ fn from_files(files: Vec<RawFile>, nesting: usize) -> Result<Chart, String> {
                 document(&name, &data)?;
             }
             "values.yaml" => {
-                values = values::read_defaults(&data).map_err(|e| format!("cannot load values.yaml: {e}"))?;
+                values = Defaults::read(data).map_err(|e| format!("cannot load values.yaml: {e}"))?;
             }
             "values.schema.json" => schema = Some(data),
             "requirements.yaml" | "requirements.lock" => {

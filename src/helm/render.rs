@@ -267,28 +267,24 @@ impl Release {
         out
     }
 
-    /// What `helm template` prints.
-    ///
-    /// # Errors
-    /// `show_only` names a template that gave nothing.
-    pub fn to_template_output(&self, options: &OutputOptions) -> Result<String, Error> {
-        let crds = self.crds.iter().filter(|_| options.include_crds).map(|c| c.text.len() + c.source.len());
-        let manifests = self.manifests.iter().map(|m| m.text.len() + m.source.len());
-        let hooks = self.hooks.iter().map(|h| h.text.len() + h.source.len());
-        let length = crds.chain(manifests).chain(hooks).map(|n| n + AROUND).sum();
-        let mut out = String::with_capacity(length);
+    /// The pieces of what `helm template` prints, `show_only` left aside.
+    #[must_use]
+    pub fn template_output(&self, options: &OutputOptions) -> Vec<&str> {
+        let mut out =
+            Vec::with_capacity(PIECES * (self.crds.len() + self.manifests.len() + self.hooks.len()) + 1);
         if options.include_crds {
-            for crd in &self.crds {
-                document(&mut out, &crd.source, &crd.text);
+            self.crds.iter().for_each(|crd| document(&mut out, &crd.source, &crd.text));
+        }
+        self.manifests.iter().for_each(|m| document(&mut out, &m.source, &m.text));
+        // No white space at the end; at the beginning there is none.
+        while let Some(last) = out.pop() {
+            let last = last.trim_end();
+            if !last.is_empty() {
+                out.push(last);
+                break;
             }
         }
-        for m in &self.manifests {
-            document(&mut out, &m.source, &m.text);
-        }
-        out.truncate(out.trim_end().len());
-        let blank = out.len() - out.trim_start().len();
-        out.drain(..blank);
-        out.push('\n');
+        out.push("\n");
         if !options.no_hooks {
             for hook in &self.hooks {
                 if !(options.skip_tests && hook.events.contains(&HookEvent::Test)) {
@@ -296,14 +292,23 @@ impl Release {
                 }
             }
         }
+        out
+    }
+
+    /// What `helm template` prints.
+    ///
+    /// # Errors
+    /// `show_only` names a template that gave nothing.
+    pub fn to_template_output(&self, options: &OutputOptions) -> Result<String, Error> {
+        let out = self.template_output(options).concat();
         if options.show_only.is_empty() { Ok(out) } else { show_only(&out, &options.show_only) }
     }
 }
 
-/// The characters that stand around a document's source and text.
-const AROUND: usize = "---\n# Source: \n\n".len();
+/// The pieces of a document.
+const PIECES: usize = 5;
 
-fn document(out: &mut String, source: &str, text: &str) {
+fn document<'r>(out: &mut impl Extend<&'r str>, source: &'r str, text: &'r str) {
     out.extend(["---\n# Source: ", source, "\n", text, "\n"]);
 }
 

@@ -3,10 +3,14 @@
 //! A values tree is a JSON object in which a number read from a file is a `float64` and one from `--set` an `int64`
 //! (serde_json keeps the two apart): templates can tell the difference. `null` deletes a chart's default later on.
 
+use std::sync::{Arc, OnceLock};
+
 use serde_json::{Map, Value};
 
+use crate::template::{self, sprig};
 use crate::yaml::{self, Limits, Node, Tag};
 
+use super::coalesce::{Table, table_from_json};
 use super::decode::json_kind;
 use super::error::Error;
 use super::strvals::{self, Mode};
@@ -48,15 +52,58 @@ pub fn read_values(text: &str) -> Result<Map<String, Value>, String> {
     Ok(out)
 }
 
-/// The same for bytes.
-pub(super) fn read_defaults(bytes: &[u8]) -> Result<Map<String, Value>, String> {
-    read_values(
-        std::str::from_utf8(bytes).map_err(|e| format!("it is not UTF-8 (byte {})", e.valid_up_to()))?,
-    )
+/// A chart's default values: the file's text if it is plain YAML, which each render reads straight into a table of its
+/// own, or else what it says.
+#[derive(Debug, Clone, Default)]
+pub struct Defaults {
+    /// One plain document.
+    plain: Option<Arc<[u8]>>,
+    json: OnceLock<Map<String, Value>>,
+}
+
+impl Defaults {
+    /// Reads a values.yaml.
+    ///
+    /// # Errors
+    /// It is not UTF-8, or what [`read_values`] says.
+    pub(super) fn read(bytes: Arc<[u8]>) -> Result<Self, String> {
+        let text =
+            std::str::from_utf8(&bytes).map_err(|e| format!("it is not UTF-8 (byte {})", e.valid_up_to()))?;
+        if separators(text).count() <= 1 && yaml::is_plain(text, &Limits::default()) {
+            return Ok(Self { plain: Some(bytes), json: OnceLock::new() });
+        }
+        Ok(Self { plain: None, json: read_values(text)?.into() })
+    }
+
+    /// As JSON, the numbers `float64`.
+    pub fn json(&self) -> &Map<String, Value> {
+        self.json.get_or_init(|| self.text().and_then(|text| read_values(text).ok()).unwrap_or_default())
+    }
+
+    /// A new table.
+    pub(super) fn table(&self) -> Table {
+        match self.text().and_then(sprig::read_plain) {
+            Some(template::Value::Map(table)) => table,
+            _ => table_from_json(self.json()),
+        }
+    }
+
+    fn text(&self) -> Option<&str> {
+        self.plain.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok())
+    }
+}
+
+/// Where lines start that begin with `---`.
+fn separators(text: &str) -> impl Iterator<Item = usize> {
+    let first = text.starts_with("---").then_some(0);
+    first.into_iter().chain(memchr::memmem::find_iter(text.as_bytes(), b"\n---").map(|at| at + 1))
 }
 
 /// Cuts a stream at lines that start with `---`, each piece with the number of lines before it.
 fn documents(text: &str) -> Result<Vec<(&str, u32)>, String> {
+    if !text.is_empty() && separators(text).next().is_none() {
+        return Ok(vec![(text, 0)]);
+    }
     let mut out = Vec::new();
     let (mut start, mut first_line) = (0, 0);
     let mut at = 0;
@@ -188,6 +235,27 @@ mod tests {
         assert_eq!(Value::Object(values), json!({"a": {"b": 1.0, "c": 2.0}, "d": [16.0]}));
         assert!(read_values("").unwrap().is_empty());
         assert!(read_values("# only a comment\n").unwrap().is_empty());
+    }
+
+    #[test]
+    fn plain_defaults_give_the_table_that_their_json_gives() {
+        for text in [
+            "# only a comment\n",
+            "# first\n---\na: 1\nb: {}\nc:\n- x: y\n  z: \"1\"\n",
+            "a: 1\n---\na: 2\nb: 3\n",
+            "a: [1, 2]\n",
+            "a: ~\nb:\nc: |\n  text\n",
+            "a: 1\na: 2\n",
+        ] {
+            let defaults = Defaults::read(Arc::from(text.as_bytes())).unwrap();
+            let table = template::Value::Map(defaults.table());
+            let json = template::Value::Map(table_from_json(&read_values(text).unwrap()));
+            assert!(table.deep_equal(&json), "{text}");
+            assert_eq!(defaults.json(), &read_values(text).unwrap());
+        }
+        assert!(Defaults::read(Arc::from(&b"# first\n---\na: 1\n"[..])).unwrap().plain.is_some());
+        assert!(Defaults::read(Arc::from(&b"\xff"[..])).unwrap_err().contains("not UTF-8"));
+        assert!(Defaults::read(Arc::from(&b"a: b: c\n"[..])).is_err());
     }
 
     #[test]

@@ -4,12 +4,13 @@
 //! absolute target, or one that climbs out, is refused unless it names something under the root's own real path. The tree does not
 //! cache; files may change between calls, and each answer is true when it is given.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use crate::files::{EntryKind, FileTree, TreeError};
+use crate::files::{EntryKind, FileTree, OpenFolder, TreeError};
 
 /// What a [`DiskTree`] is willing to read.
 #[derive(Debug, Clone, Copy)]
@@ -150,12 +151,13 @@ impl DiskTree {
         openat2(CWD, self.root.join(path), flags, Mode::empty(), resolve).ok().map(fs::File::from)
     }
 
-    /// What is in a folder of files and folders, with no symbolic link on its way or in it.
+    /// A folder of files and folders, with no symbolic link on its way or in it, and what is in it.
     #[cfg(target_os = "linux")]
-    fn list_straight(&self, path: &str) -> Option<Vec<(String, EntryKind)>> {
+    fn open_folder_straight(&self, path: &str) -> Option<(rustix::fs::Dir, Vec<(String, EntryKind)>)> {
         use rustix::fs::{Dir, FileType};
         let mut out = Vec::new();
-        for entry in Dir::new(self.open_straight(path)?).ok()? {
+        let mut dir = Dir::new(self.open_straight(path)?).ok()?;
+        for entry in &mut dir {
             let entry = entry.ok()?;
             let kind = match (entry.file_name().to_bytes(), entry.file_type()) {
                 (b"." | b"..", _) => continue,
@@ -169,7 +171,12 @@ impl DiskTree {
             out.push((entry.file_name().to_str().ok()?.to_owned(), kind));
         }
         out.sort_by(|a, b| a.0.cmp(&b.0));
-        Some(out)
+        Some((dir, out))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn list_straight(&self, path: &str) -> Option<Vec<(String, EntryKind)>> {
+        self.open_folder_straight(path).map(|(_, entries)| entries)
     }
 
     #[cfg(not(target_os = "linux"))]
@@ -205,7 +212,55 @@ impl DiskTree {
     }
 }
 
+/// The bytes of an open file, unless there are more than the limit.
+pub(crate) fn read_open(mut file: fs::File, limit: u64) -> io::Result<Option<Arc<[u8]>>> {
+    BUFFER.with_borrow_mut(|buffer| {
+        buffer.resize(BUFFER_BYTES, 0);
+        let mut length = 0;
+        while length < buffer.len() {
+            match file.read(&mut buffer[length..]) {
+                Ok(0) => return Ok((length as u64 <= limit).then(|| Arc::from(&buffer[..length]))),
+                Ok(more) => length += more,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        let mut bytes = buffer.clone();
+        file.take(limit.saturating_add(1).saturating_sub(length as u64)).read_to_end(&mut bytes)?;
+        Ok((bytes.len() as u64 <= limit).then(|| bytes.into()))
+    })
+}
+
+/// Enough for nearly every file of a chart.
+const BUFFER_BYTES: usize = 64 << 10;
+
+thread_local! {
+    /// Where files are read to before their length is known.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
 impl FileTree for DiskTree {
+    #[cfg(target_os = "linux")]
+    fn open_folder(&self, path: &str) -> Result<OpenFolder<'_>, TreeError> {
+        use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+        let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
+        let Some((dir, entries)) = self.open_folder_straight(path) else {
+            let read = move |name: &str| self.read(&format!("{prefix}{name}"));
+            return Ok(OpenFolder { entries: self.list(path)?, read: Box::new(read) });
+        };
+        let straight = move |name: &str| {
+            let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+            let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH;
+            let file = openat2(dir.fd().ok()?, name, flags, Mode::empty(), resolve).ok()?;
+            read_open(file.into(), self.limits.file_bytes).ok()?
+        };
+        let read = move |name: &str| match straight(name) {
+            Some(bytes) => Ok(bytes),
+            None => self.read(&format!("{prefix}{name}")),
+        };
+        Ok(OpenFolder { entries, read: Box::new(read) })
+    }
+
     fn resolve(&self, path: &str) -> Result<Option<(String, EntryKind)>, TreeError> {
         match self.locate(path)? {
             None => Ok(None),

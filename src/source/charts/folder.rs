@@ -91,7 +91,7 @@ fn choose(
 /// Everything that decides what a chart renders to.
 fn contents(chart: &Chart, parts: &mut Vec<Vec<u8>>) {
     parts.push(format!("{:?} {}", chart.metadata, chart.dependencies.len()).into_bytes());
-    parts.push(serde_json::to_vec(&chart.values).unwrap_or_default());
+    parts.push(serde_json::to_vec(chart.values.json()).unwrap_or_default());
     parts.push(chart.schema.as_deref().unwrap_or_default().to_vec());
     for file in chart.templates.iter().chain(&chart.files) {
         parts.extend([file.name.clone().into_bytes(), file.data.to_vec()]);

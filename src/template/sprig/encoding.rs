@@ -221,10 +221,10 @@ pub fn from_node(node: &Node) -> Value {
     }
 }
 
-/// A plain document, straight from its lines.
-fn plain(source: &str, limits: &Limits) -> Option<Value> {
+/// A plain document, straight from its lines: as `fromYaml` gives it.
+pub(crate) fn read_plain(source: &str) -> Option<Value> {
     let mut builder = Builder::default();
-    yaml::read_plain(source, limits, &mut builder)?;
+    yaml::read_plain(source, &Limits::default(), &mut builder)?;
     builder.done
 }
 
@@ -291,11 +291,10 @@ impl yaml::Sink for Builder {
 
 /// `sigs.k8s.io/yaml.Unmarshal` into a value of a given kind; null leaves the target as it is.
 fn from_yaml(source: &str, want: &str, target: &str) -> Result<Option<Value>, String> {
-    let limits = Limits::default();
-    let value = match plain(source, &limits) {
+    let value = match read_plain(source) {
         Some(value) => value,
         None => from_node(
-            &yaml::read_v2_json(source, &limits)
+            &yaml::read_v2_json(source, &Limits::default())
                 .map_err(|e| format!("error converting YAML to JSON: {e}"))?,
         ),
     };

@@ -40,6 +40,7 @@ mod urls;
 mod versions;
 mod words;
 
+pub(crate) use encoding::read_plain;
 pub use encoding::{from_node, to_yaml};
 pub use host::{Draw, Host, Randomness, uuid_v4};
 

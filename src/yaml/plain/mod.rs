@@ -11,10 +11,12 @@ use super::Limits;
 use super::eight::{equal, find, unequal};
 use super::resolve::{Dialect, Resolved, resolve};
 
+mod check;
 mod json;
 #[cfg(test)]
 mod tests;
 
+pub use check::is_plain;
 pub use json::read_plain_json;
 
 /// How deep collections may be nested.
@@ -112,8 +114,13 @@ fn unescaped(inner: &str) -> String {
 }
 
 impl Block<'_> {
+    /// Whether this reader knows what it means.
+    fn has_meaning(&self) -> bool {
+        !self.folded && self.lines.ends_with('\n')
+    }
+
     fn text(&self) -> Option<String> {
-        if self.folded || !self.lines.ends_with('\n') {
+        if !self.has_meaning() {
             return None;
         }
         let mut out = String::with_capacity(self.lines.len());
