@@ -247,13 +247,13 @@ impl<'t> Lines<'t> {
     }
 }
 
-/// Whether a byte may be in a plain key.
+/// Whether a byte may be in a plain key, unless it is the colon that ends it.
 const IN_KEY: [bool; 256] = {
     let mut is = [false; 256];
     let mut byte = 0;
     while byte < 256 {
         let b = byte as u8;
-        is[byte] = b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'/' | b'-');
+        is[byte] = b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'/' | b'-' | b'+');
         byte += 1;
     }
     is
@@ -262,18 +262,27 @@ const IN_KEY: [bool; 256] = {
 /// The longest word that is no text, such as `false`.
 const LONGEST_WORD: usize = 5;
 
-/// The key of `key:` or `key: value`, if it is a plain word and surely a text or stands in double quotes, and what follows
-/// the colon.
+/// The key of `key:` or `key: value`, if it is plain words and surely a text or stands in quotes, and what follows the
+/// colon.
 fn plain_key(content: &str) -> Option<(&str, &str)> {
-    if let Some(quoted) = content.strip_prefix('"') {
-        let (key, rest) = quoted.split_once('"')?;
+    let bytes = content.as_bytes();
+    if let [quote @ (b'"' | b'\''), inner @ ..] = bytes {
+        let length = memchr::memchr(*quote, inner)?;
+        let (key, rest) = (&content[1..=length], &content[length + 2..]);
         let rest = rest.strip_prefix(':').filter(|r| r.is_empty() || r.starts_with(' '))?;
         return (key.len() <= MAX_KEY && !key.contains(['\\', '\t'])).then_some((key, rest));
     }
-    let bytes = content.as_bytes();
-    let length = bytes.iter().position(|b| !IN_KEY[usize::from(*b)])?;
-    let ends = matches!(bytes[length..], [b':'] | [b':', b' ', ..]);
-    if !ends || length > MAX_KEY || !bytes[0].is_ascii_alphabetic() {
+    let mut length = 0;
+    loop {
+        length += bytes[length..].iter().position(|b| !IN_KEY[usize::from(*b)])?;
+        match bytes[length..] {
+            [b':'] | [b':', b' ', ..] => break,
+            [b':', ..] => length += 1,
+            [b' ', next, ..] if IN_KEY[usize::from(next)] => length += 1,
+            _ => return None,
+        }
+    }
+    if length > MAX_KEY || !(bytes[0].is_ascii_alphabetic() || bytes[0] == b'/') {
         return None;
     }
     let (key, rest) = (&content[..length], &content[length + 1..]);
@@ -289,6 +298,8 @@ enum Value<'t> {
     Scalar(Scalar<'t>),
     /// An empty collection; whether it is a mapping.
     Empty(bool),
+    /// A sequence in brackets, from after the first.
+    Flow(&'t str),
     /// The header of a block scalar: whether it is folded, and how its end is cut.
     Block(bool, Option<u8>),
 }
@@ -320,25 +331,60 @@ fn value(text: &str) -> Option<Value<'_>> {
             [chomp @ (b'-' | b'+')] => Value::Block(bytes[0] == b'>', Some(*chomp)),
             _ => return None,
         },
-        [b'"', ..] => {
-            let mut at = 1;
-            loop {
-                at = find(bytes, at, |b| equal(b, b'"') | equal(b, b'\\') | equal(b, b'\t'));
-                match &bytes[at..] {
-                    [b'"', ..] => break,
-                    [b'\\', b'n' | b't' | b'"' | b'\\', ..] => at += 2,
-                    _ => return None,
-                }
-            }
-            ends(&text[at + 1..]).then_some(Value::Scalar(Scalar::Double(&text[1..at])))?
-        }
-        [b'\'', ..] => {
-            let end = find(bytes, 1, |b| equal(b, b'\'') | equal(b, b'\t'));
-            let whole = bytes.get(end) == Some(&b'\'') && ends(&text[end + 1..]);
-            whole.then_some(Value::Scalar(Scalar::Single(&text[1..end])))?
+        [b'[', ..] => Value::Flow(&text[1..]),
+        [b'"' | b'\'', ..] => {
+            let (scalar, rest) = quoted(text)?;
+            ends(rest).then_some(Value::Scalar(scalar))?
         }
         _ => Value::Scalar(Scalar::Plain(plain(text)?)),
     })
+}
+
+/// The scalar in quotes that a text starts with, and what follows.
+fn quoted(text: &str) -> Option<(Scalar<'_>, &str)> {
+    let bytes = text.as_bytes();
+    let mut at = 1;
+    if bytes[0] == b'\'' {
+        at = find(bytes, at, |b| equal(b, b'\'') | equal(b, b'\t'));
+        return match &bytes[at..] {
+            // Two of them mean one.
+            [b'\'', b'\'', ..] => None,
+            [b'\'', ..] => Some((Scalar::Single(&text[1..at]), &text[at + 1..])),
+            _ => None,
+        };
+    }
+    loop {
+        at = find(bytes, at, |b| equal(b, b'"') | equal(b, b'\\') | equal(b, b'\t'));
+        match &bytes[at..] {
+            [b'"', ..] => return Some((Scalar::Double(&text[1..at]), &text[at + 1..])),
+            [b'\\', b'n' | b't' | b'"' | b'\\', ..] => at += 2,
+            _ => return None,
+        }
+    }
+}
+
+/// The scalars of a sequence in brackets on one line, from after the first bracket.
+fn flow<S: Sink>(mut rest: &str, sink: &mut S) -> Option<()> {
+    let is_word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'/' | b'-' | b'~');
+    loop {
+        rest = after_blanks(rest);
+        let scalar;
+        (scalar, rest) = match rest.as_bytes() {
+            [b'"' | b'\'', ..] => quoted(rest)?,
+            bytes => {
+                let length = bytes.iter().position(|b| !is_word(b))?;
+                let word = plain(&rest[..length])?;
+                (Scalar::Plain(word), &rest[length..])
+            }
+        };
+        sink.scalar(&scalar)?;
+        rest = after_blanks(rest);
+        match rest.as_bytes() {
+            [b',', ..] => rest = &rest[1..],
+            [b']', ..] => return ends(&rest[1..]).then_some(()),
+            _ => return None,
+        }
+    }
 }
 
 /// A plain scalar without the comment after it: any text that is not an infinite number.
@@ -366,6 +412,9 @@ fn plain(text: &str) -> Option<&str> {
     };
     let starts =
         first.is_ascii_alphanumeric() || matches!(first, b'/' | b'_' | b'.' | b'-' | b'(' | b'$' | b'+');
+    if text == "~" {
+        return Some(text);
+    }
     if !starts {
         return None;
     }
@@ -476,6 +525,11 @@ impl<S: Sink> Blocks<'_, S> {
             Value::Scalar(scalar) => self.sink.scalar(&scalar),
             Value::Empty(is_mapping) => {
                 self.sink.open(is_mapping)?;
+                self.sink.close()
+            }
+            Value::Flow(rest) => {
+                self.sink.open(false)?;
+                flow(rest, self.sink)?;
                 self.sink.close()
             }
             Value::Block(folded, chomp) => {

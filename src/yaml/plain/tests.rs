@@ -89,6 +89,10 @@ fn what_is_read_as_plain_is_what_the_reader_takes() {
         "kind: {a: 1,\n",
         "...\n",
         "---\n",
+        "composite:a+b:\n",
+        "  /: t\n",
+        "  'p:q': [u, \"v w\", 'x', 1,  ~]\n",
+        "- 'y'\n",
     ];
     let mut taken = 0;
     let n = pieces.len();
@@ -107,7 +111,10 @@ fn what_a_generator_writes_means_the_same() {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as usize % n
     };
-    let keys = ["a", "b", "kind", "c/d.e-f", "\"q r\"", "on", "12", "x_1"];
+    let keys = [
+        "a", "b", "kind", "c/d.e-f", "\"q r\"", "on", "12", "x_1", "/", "/v2", "p:q:r", "a::", "'s: t'",
+        "a+b", "'u''v'", ":", "~", "p:q r",
+    ];
     let values = [
         "",
         " 1",
@@ -162,6 +169,33 @@ fn what_a_generator_writes_means_the_same() {
         " a\u{a0}",
         " \"\\x\"",
         " 1:30",
+        " [a, b]",
+        " [a,b , 1] # x",
+        " [\"a, b\", 'c]', -1.5e3]",
+        " [a, b]]",
+        " [a,]",
+        " [,]",
+        " [a: b]",
+        " [a:b]",
+        " ['a''b']",
+        " [\"a\": b]",
+        " [ ]",
+        " [[a]]",
+        " [{}]",
+        " [a b]",
+        " [a",
+        " [*a]",
+        " [-]",
+        " [-a, .inf]",
+        " [1e999]",
+        " ['a' b]",
+        " [\"\\x\"]",
+        " [a #b]",
+        " [a]#",
+        " [~]",
+        " [/a/b, .5, 2020-01-01, No]",
+        " ~ # x",
+        " ~a",
     ];
     let mut taken = 0;
     for _ in 0..60_000 {
@@ -179,7 +213,7 @@ fn what_a_generator_writes_means_the_same() {
                 text.push(':');
             }
             let rare = below(6) == 0;
-            text.push_str(values[below(if rare { values.len() } else { 12 })]);
+            text.push_str(values[if rare || below(9) == 0 { below(values.len()) } else { below(12) }]);
             let ends = if below(9) > 0 { 4 } else { 7 };
             text.push_str(["\n", "\n", "\n", "\n", "\n\n", "\n   \n", ""][below(ends)]);
         }
@@ -198,6 +232,8 @@ fn values_files_and_manifests_are_plain() {
     assert_eq!((&read["none"], &read["kind"]), (&Json::Null, &Json::from("A")));
     for refused in [
         "a: {b: c}\n",
+        "a: [{b: c}]\n",
+        "a: [b,\n  c]\n",
         "a: b: c\n",
         "a: &b c\n",
         "a: *b\n",
@@ -216,6 +252,14 @@ fn values_files_and_manifests_are_plain() {
     ] {
         assert!(!agrees(refused), "{refused}");
     }
+    let text = "paste:\n  composite:main:\n    /: root\n    /v2+x: 'a'\n  'p:q': [\"r, s\", t, 1, ~] # u\n  none: ~\n";
+    assert!(agrees(text));
+    let read = read_plain_json(text, &Limits::default()).unwrap();
+    assert_eq!(read["paste"]["composite:main"]["/"], "root");
+    assert_eq!(
+        read["paste"]["p:q"],
+        Json::from(vec!["r, s".into(), "t".into(), Json::from(1.0), Json::Null])
+    );
     // What a folded scalar says is left to the reader.
     assert!(agrees("a: >\n  b\n") && read_plain_json("a: >\n  b\n", &Limits::default()).is_none());
 }
