@@ -419,8 +419,8 @@ fn plain(text: &str) -> Option<&str> {
         return None;
     }
     // Only these can begin a number, and what has few digits and no exponent is finite.
-    if !first.is_ascii_alphabetic()
-        && !(text.len() < 100 && bytes.iter().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'-')))
+    let short = || text.len() < 100 && bytes.iter().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'-'));
+    if !(first.is_ascii_alphabetic() || short())
         && matches!(resolve(text, Dialect::V2), Resolved::Float(x) if !x.is_finite())
     {
         return None;
