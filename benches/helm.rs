@@ -14,6 +14,11 @@ use retune::helm::{self, Chart, ReleaseOptions};
 use retune::source::disk::DiskTree;
 use serde_json::{Map, json};
 
+/// As the binary without the syncer has it.
+#[cfg(not(feature = "syncer"))]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Nanoseconds of CPU that this thread has used, as the kernel counts them.
 fn cpu_nanos() -> Result<u64, String> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").map_err(|e| e.to_string())?;

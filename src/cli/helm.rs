@@ -3,10 +3,8 @@
 //! Charts are read from disk as Helm reads them: symbolic links are followed wherever they lead. `--repo`, `oci://` references and URLs of
 //! packages are fetched as Helm fetches them; names of `helm repo add` (`repo/chart`) are not known here.
 
-use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{IoSlice, Read as _};
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -336,13 +334,12 @@ impl Folder {
     /// What is in a folder; links and their like are looked up by their paths.
     fn entries(
         path: &Path,
-        names: impl Iterator<Item = std::io::Result<(OsString, Option<EntryKind>)>>,
+        names: impl Iterator<Item = std::io::Result<(String, Option<EntryKind>)>>,
     ) -> Result<Vec<(String, EntryKind)>, TreeError> {
         let refuse = |e: std::io::Error| refused(&path.to_string_lossy(), &e);
         let mut out = Vec::new();
         for entry in names {
             let (name, kind) = entry.map_err(refuse)?;
-            let name = name.to_string_lossy().into_owned();
             let full = || path.join(&name);
             let kind = match kind {
                 Some(kind) => Some(kind),
@@ -410,7 +407,7 @@ impl FileTree for Folder {
                     FileType::Directory => Some(EntryKind::Dir),
                     _ => None,
                 };
-                Some(Ok((OsStr::from_bytes(entry.file_name().to_bytes()).to_owned(), kind)))
+                Some(Ok((entry.file_name().to_string_lossy().into_owned(), kind)))
             }
             Err(e) => Some(Err(e.into())),
         });

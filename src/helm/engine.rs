@@ -120,7 +120,7 @@ fn collect<'c>(
         }
         let renderable =
             Renderable { text: &file.data, dot: Rc::clone(&dot), base_path: Rc::clone(&base_path) };
-        out.insert(format!("{path}/{}", file.name), renderable);
+        out.insert([&*path, "/", &*file.name].concat(), renderable);
     }
     dot
 }

@@ -244,9 +244,15 @@ fn from_files(files: Vec<RawFile>, nesting: usize) -> Result<Chart, String> {
             }
             _ if name.starts_with("templates/") => templates.push(File { name, data }),
             _ if name.starts_with("charts/") && !name.ends_with(".prov") => {
-                let inner = &name["charts/".len()..];
-                let top = inner.split('/').next().unwrap_or(inner).to_owned();
-                charts.entry(top).or_default().push((inner.to_owned(), data));
+                let mut inner = name;
+                inner.drain(.."charts/".len());
+                let top = inner.split('/').next().unwrap_or(&inner);
+                match charts.get_mut(top) {
+                    Some(files) => files.push((inner, data)),
+                    None => {
+                        charts.insert(top.to_owned(), vec![(inner, data)]);
+                    }
+                }
             }
             _ => others.push(File { name, data }),
         }
@@ -267,7 +273,11 @@ fn from_files(files: Vec<RawFile>, nesting: usize) -> Result<Chart, String> {
         } else {
             let inside = files
                 .into_iter()
-                .filter_map(|(name, data)| name.split_once('/').map(|(_, rest)| (rest.to_owned(), data)))
+                .filter_map(|(mut name, data)| {
+                    let cut = name.find('/')? + 1;
+                    name.drain(..cut);
+                    Some((name, data))
+                })
                 .collect();
             from_files(inside, nesting + 1)
         };

@@ -18,7 +18,12 @@ enum Token {
 
 /// A compiled pattern.
 #[derive(Debug, Clone)]
-pub(super) struct Pattern(Vec<Token>);
+pub(super) struct Pattern {
+    /// What every match begins with.
+    prefix: String,
+    /// The pattern, the prefix included.
+    tokens: Vec<Token>,
+}
 
 impl Pattern {
     /// Compiles a pattern.
@@ -51,19 +56,23 @@ impl Pattern {
                 c => Token::Literal(c),
             });
         }
-        Ok(Self(out))
+        let literal = |token: &Token| if let Token::Literal(c) = token { Some(*c) } else { None };
+        Ok(Self { prefix: out.iter().map_while(literal).collect(), tokens: out })
     }
 
     /// Whether the pattern matches the whole name.
     #[must_use]
     pub(super) fn matches(&self, name: &str) -> bool {
+        if !name.starts_with(&self.prefix) {
+            return false;
+        }
         // The usual two-pointer match: on a mismatch the last star takes one character more. A star never takes `/`,
         // so an earlier star cannot help where the last one is stuck before a `/` of the same segment.
         let name: Vec<char> = name.chars().collect();
         let (mut at, mut token) = (0, 0);
         let mut retry: Option<(usize, usize)> = None;
         loop {
-            let ok = match self.0.get(token) {
+            let ok = match self.tokens.get(token) {
                 None => at == name.len(),
                 Some(Token::Star) => {
                     retry = Some((at, token));
@@ -73,7 +82,7 @@ impl Pattern {
                 Some(t) => name.get(at).is_some_and(|c| t.matches(*c)),
             };
             if ok {
-                if token == self.0.len() {
+                if token == self.tokens.len() {
                     return true;
                 }
                 at += 1;
