@@ -63,6 +63,15 @@ pub struct OpenFolder<'t> {
     pub read: Box<dyn Fn(&str) -> Result<Arc<[u8]>, TreeError> + 't>,
 }
 
+impl<'t> OpenFolder<'t> {
+    /// A folder that stays closed: each file is read by its path.
+    pub(crate) fn by_paths(tree: &'t (impl FileTree + ?Sized), path: &str) -> Result<Self, TreeError> {
+        let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
+        let read = move |name: &str| tree.read(&format!("{prefix}{name}"));
+        Ok(Self { entries: tree.list(path)?, read: Box::new(read) })
+    }
+}
+
 /// A read-only tree of files.
 pub trait FileTree: Send + Sync {
     /// The path with every symbolic link followed, and what it names; `None` if nothing is there.
@@ -81,9 +90,7 @@ pub trait FileTree: Send + Sync {
 
     /// A folder, opened once to read many of its files: each as [`FileTree::read`] of its path would give it.
     fn open_folder(&self, path: &str) -> Result<OpenFolder<'_>, TreeError> {
-        let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
-        let read = move |name: &str| self.read(&format!("{prefix}{name}"));
-        Ok(OpenFolder { entries: self.list(path)?, read: Box::new(read) })
+        OpenFolder::by_paths(self, path)
     }
 
     /// What the path names, links followed.

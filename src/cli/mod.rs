@@ -39,6 +39,7 @@ mod drift;
 mod folder;
 mod helm;
 mod helm_files;
+mod helm_folder;
 #[cfg(feature = "syncer")]
 mod history;
 #[cfg(feature = "syncer")]

@@ -75,7 +75,7 @@ impl Defaults {
         Ok(Self { plain: None, json: read_values(text)?.into() })
     }
 
-    /// As JSON, the numbers `float64`.
+    /// As JSON, the numbers `float64`. What is plain can be read: nothing is lost on the way.
     pub fn json(&self) -> &Map<String, Value> {
         self.json.get_or_init(|| self.text().and_then(|text| read_values(text).ok()).unwrap_or_default())
     }

@@ -189,19 +189,13 @@ impl DiskTree {
         None
     }
 
-    /// The bytes of a file that is small and has no symbolic link on its way.
+    /// The bytes of a file that has no symbolic link on its way.
     fn read_straight(&self, path: &str) -> Option<Arc<[u8]>> {
-        const SMALL: u64 = 1 << 20;
-        let mut file = self.open_straight(path)?;
-        let meta = file.metadata().ok()?;
-        if !meta.is_file() || meta.len() > SMALL.min(self.limits.file_bytes) {
+        let file = self.open_straight(path)?;
+        if !file.metadata().ok()?.is_file() {
             return None;
         }
-        let length = usize::try_from(meta.len()).ok()?;
-        let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, length).collect();
-        file.read_exact(Arc::get_mut(&mut bytes)?).ok()?;
-        // It has grown meanwhile, or it has no length of its own (as in /proc).
-        (file.read(&mut [0]).ok()? == 0).then_some(bytes)
+        read_open(file, self.limits.file_bytes).ok()?
     }
 
     fn expect(&self, path: &str) -> Result<(PathBuf, fs::Metadata), TreeError> {
@@ -243,11 +237,10 @@ impl FileTree for DiskTree {
     #[cfg(target_os = "linux")]
     fn open_folder(&self, path: &str) -> Result<OpenFolder<'_>, TreeError> {
         use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
-        let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
         let Some((dir, entries)) = self.open_folder_straight(path) else {
-            let read = move |name: &str| self.read(&format!("{prefix}{name}"));
-            return Ok(OpenFolder { entries: self.list(path)?, read: Box::new(read) });
+            return OpenFolder::by_paths(self, path);
         };
+        let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
         let straight = move |name: &str| {
             let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
             let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH;
@@ -357,6 +350,34 @@ mod tests {
         assert_eq!(tree.resolve("abs/b").unwrap(), Some(("a/b".into(), EntryKind::Dir)));
         assert_eq!(&*tree.read("abs/y.yaml").unwrap(), b"x");
         assert_eq!(tree.list("l").unwrap(), vec![("x.yaml".into(), EntryKind::File)]);
+    }
+
+    #[test]
+    fn an_open_folder_reads_what_the_paths_read() {
+        let dir = folder();
+        fs::write(dir.path().join("a/b/long"), vec![b'x'; BUFFER_BYTES + 7]).unwrap();
+        fs::write(dir.path().join("a/b/too-long"), vec![b'x'; BUFFER_BYTES + 9]).unwrap();
+        fs::write(dir.path().join("a/b/empty"), "").unwrap();
+        let limits = Limits { file_bytes: BUFFER_BYTES as u64 + 8, ..Limits::default() };
+        let tree = DiskTree::with_limits(dir.path(), limits).unwrap();
+        for round in ["without a link", "with a link"] {
+            let folder = tree.open_folder("a/b").unwrap();
+            assert_eq!(folder.entries, tree.list("a/b").unwrap(), "{round}");
+            for (name, _) in &folder.entries {
+                let (open, path) = ((folder.read)(name), tree.read(&format!("a/b/{name}")));
+                assert_eq!(
+                    open.map_err(|e| e.to_string()),
+                    path.map_err(|e| e.to_string()),
+                    "{round}: {name}"
+                );
+            }
+            assert!((folder.read)("too-long").unwrap_err().to_string().contains("larger than the limit"));
+            assert_eq!((folder.read)("long").unwrap().len(), BUFFER_BYTES + 7);
+            if round == "without a link" {
+                symlink("x.yaml", dir.path().join("a/b/link")).unwrap();
+            }
+        }
+        assert!(matches!(tree.open_folder("none"), Err(TreeError::NotFound { .. })));
     }
 
     #[test]
