@@ -9,7 +9,7 @@ use base64::Engine as _;
 
 use crate::template::types::Named;
 use crate::template::value::Entries;
-use crate::template::{Func, FuncError, Kind, Object, Signature, Type, Value};
+use crate::template::{Func, FuncError, Kind, Map, Object, Signature, Type, Value};
 
 use super::chart::File;
 use super::coalesce::{Table, table_at, value_at};
@@ -34,13 +34,18 @@ pub(super) fn values(table: Table) -> Value {
     Value::Object(Rc::new(Values(table)))
 }
 
+/// Whether `common.Values` has a method of that name.
+fn is_method(name: &str) -> bool {
+    matches!(name, "AsMap" | "Table" | "PathValue" | "YAML")
+}
+
 impl Object for Values {
     fn go_type(&self) -> Type {
         Type::Named(&VALUES)
     }
     fn method(&self, name: &str) -> Option<Rc<Func>> {
         const PATH: &[Type] = &[Type::String];
-        if !matches!(name, "AsMap" | "Table" | "PathValue" | "YAML") {
+        if !is_method(name) {
             return None;
         }
         let table = Rc::clone(&self.0);
@@ -66,6 +71,9 @@ impl Object for Values {
             _ => return None,
         };
         Some(Rc::new(func))
+    }
+    fn table(&self, name: &str) -> Option<&Map> {
+        (!is_method(name)).then_some(&*self.0)
     }
     fn underlying(&self) -> Option<Value> {
         Some(Value::Map(Rc::clone(&self.0)))

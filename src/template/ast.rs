@@ -3,18 +3,19 @@
 //! A node knows its byte offset; what Go prints of a node in an error message is rebuilt by `print`.
 
 use std::cell::OnceCell;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
+use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
-
-use memchr::memmem;
 
 use super::error::ParseError;
 use super::func::{Func, Registry};
 use super::parser::parse_skimmed;
+use super::plain;
 use super::relative;
 use super::strconv::quote;
 use super::value::Value;
+use super::watch::Key;
 
 /// A byte offset in the text.
 pub type Pos = u32;
@@ -68,12 +69,47 @@ impl Define {
         if let Some(body) = self.body.get() {
             return Ok(body);
         }
-        let text = written(text, (0, self.span.1));
-        let mut body = parse_skimmed(file, text, self.span.0, funcs)?;
-        if memmem::find(written(text.as_bytes(), self.span).as_bytes(), b"Template.Name").is_some() {
-            relative::mark(&mut body);
+        let plain = plain::body(written(text, self.span), self.span.0 as usize, funcs);
+        let mut built = match plain {
+            Some(built) => built,
+            None => {
+                let text = written(text, (0, self.span.1));
+                plain::Built { body: parse_skimmed(file, text, self.span.0, funcs)?, names_file: true }
+            }
+        };
+        if built.names_file {
+            relative::mark(&mut built.body);
         }
-        Ok(self.body.get_or_init(|| body))
+        Ok(self.body.get_or_init(|| built.body))
+    }
+}
+
+/// The name of a field.
+#[derive(Clone)]
+pub struct Name {
+    text: Rc<str>,
+    /// As [`watch`](super::watch) knows it.
+    pub(super) key: Key,
+}
+
+impl Name {
+    /// A name and its key.
+    pub(super) fn new(text: Rc<str>, key: Key) -> Self {
+        Self { text, key }
+    }
+}
+
+impl Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
     }
 }
 
@@ -159,7 +195,7 @@ pub enum Expr {
     /// A string: place, as written, and its value.
     String(Span, Value),
     /// `.a.b`: place (of the second field if there are several, as in Go) and names.
-    Field(Pos, Box<[Rc<str>]>),
+    Field(Pos, Box<[Name]>),
     /// `$x.a`
     Variable(Box<Variable>),
     /// A function's name.
@@ -179,7 +215,7 @@ pub struct Variable {
     /// Its name with the `$`.
     pub name: Rc<str>,
     /// The fields.
-    pub fields: Box<[Rc<str>]>,
+    pub fields: Box<[Name]>,
 }
 
 /// A function by its name.
@@ -205,7 +241,7 @@ pub struct Chain {
     /// What has the fields.
     pub node: Expr,
     /// Their names.
-    pub fields: Box<[Rc<str>]>,
+    pub fields: Box<[Name]>,
 }
 
 /// A number with everything it can be taken for.
@@ -388,7 +424,7 @@ fn print_variable(out: &mut String, v: &Variable) {
     print_fields(out, &v.fields);
 }
 
-fn print_fields(out: &mut String, fields: &[Rc<str>]) {
+fn print_fields(out: &mut String, fields: &[Name]) {
     for field in fields {
         out.push('.');
         out.push_str(field);

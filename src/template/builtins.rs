@@ -139,8 +139,9 @@ fn index(args: &[Value], interface: bool) -> Result<Slot, FuncError> {
     if matches!(args[0], Value::Nil) {
         return Err("index of untyped nil".into());
     }
-    let mut item = Slot { value: args[0].clone(), interface };
-    for key in &args[1..] {
+    let [_, first, rest @ ..] = args else { return Ok(Slot { value: args[0].clone(), interface }) };
+    let mut item = element(&args[0], first)?;
+    for key in rest {
         item = element(&item.value, key)?;
     }
     Ok(item)

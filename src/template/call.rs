@@ -8,6 +8,7 @@ use super::ast::{Callee, Expr, Number, Place};
 use super::builtins::Builtin;
 use super::error::FuncError;
 use super::eval::{Frame, Raise, Slot};
+use super::exec::Exec;
 use super::func::{Func, Signature};
 use super::stack::roomy;
 use super::types::{Kind, Type};
@@ -28,12 +29,11 @@ impl<'t> Frame<'t, '_> {
         last: Option<Slot>,
     ) -> Result<Slot, Raise> {
         let signature = &func.signature;
-        let mut argv = Arguments::new();
-        self.arguments(dot, &func.name, signature, args, last, &mut argv)?;
-        let result = func.call(self.exec, &argv).and_then(|value| {
-            self.exec.charge_result(&value)?;
+        let result = self.with_arguments(dot, &func.name, signature, args, last, |exec, argv, _| {
+            let value = func.call(exec, argv)?;
+            exec.charge_result(&value)?;
             Ok(value)
-        });
+        })?;
         match result {
             Ok(value) => Ok(Slot::of(signature.result, value)),
             Err(e) => self.call_failed(place, &func.name, e),
@@ -76,54 +76,83 @@ impl<'t> Frame<'t, '_> {
             (None, None) => String::new(),
         };
         let callee = if builtin == Builtin::Call { callee() } else { String::new() };
-        let mut argv = Arguments::new();
-        let interface = self.arguments(dot, builtin.name(), signature, args, last, &mut argv)?;
-        let result = builtin.run(self.exec, &argv, interface, &callee).and_then(|slot| {
-            self.exec.charge_result(&slot.value)?;
-            Ok(slot)
-        });
+        let result =
+            self.with_arguments(dot, builtin.name(), signature, args, last, |exec, argv, interface| {
+                let slot = builtin.run(exec, argv, interface, &callee)?;
+                exec.charge_result(&slot.value)?;
+                Ok(slot)
+            })?;
         result.or_else(|e| self.call_failed(place, builtin.name(), e))
     }
 
+    #[inline]
     fn check_count(&self, name: &str, sig: &Signature, args: usize, last: bool) -> Result<(), Raise> {
         let (given, wanted) = (args + usize::from(last), sig.params.len());
-        if sig.variadic {
-            let least = wanted - 1;
-            if given < least {
-                return self
-                    .error(format!("wrong number of args for {name}: want at least {least} got {args}"));
-            }
-        } else if given != wanted {
-            return self.error(format!("wrong number of args for {name}: want {wanted} got {given}"));
-        }
-        Ok(())
+        let fits = if sig.variadic { given + 1 >= wanted } else { given == wanted };
+        if fits { Ok(()) } else { self.wrong_count(name, sig, args) }
     }
 
-    /// Evaluates the arguments and fits them to the parameters. Gives whether the static type of the first is
-    /// `interface {}`.
-    fn arguments(
+    #[cold]
+    fn wrong_count(&self, name: &str, sig: &Signature, args: usize) -> Result<(), Raise> {
+        let (wanted, bound) =
+            if sig.variadic { (sig.params.len() - 1, "at least ") } else { (sig.params.len(), "") };
+        self.error(format!("wrong number of args for {name}: want {bound}{wanted} got {args}"))
+    }
+
+    /// Evaluates the arguments, fits them to the parameters and calls with them, and with whether the static type of the
+    /// first is `interface {}`.
+    #[inline]
+    fn with_arguments<R>(
         &mut self,
         dot: &Slot,
         name: &str,
         signature: &Signature,
         args: &'t [Expr],
         last: Option<Slot>,
+        call: impl FnOnce(&mut Exec, &[Value], bool) -> R,
+    ) -> Result<R, Raise> {
+        self.check_count(name, signature, args.len(), last.is_some())?;
+        // Most calls have one or two.
+        let (first, second) = match (args, last) {
+            ([one], None) => (self.argument(dot, signature.param(0), one)?, None),
+            ([], Some(last)) => (self.fit(last, signature.param(0))?, None),
+            ([one, two], None) => {
+                let one = self.argument(dot, signature.param(0), one)?;
+                (one, Some(self.argument(dot, signature.param(1), two)?))
+            }
+            ([one], Some(last)) => {
+                let one = self.argument(dot, signature.param(0), one)?;
+                (one, Some(self.fit(last, signature.param(1))?))
+            }
+            (args, last) => {
+                let mut argv = Arguments::new();
+                let interface = self.arguments(dot, signature, args, last, &mut argv)?;
+                return Ok(call(self.exec, &argv, interface));
+            }
+        };
+        Ok(match second {
+            None => call(self.exec, &[first.value], first.interface),
+            Some(second) => call(self.exec, &[first.value, second.value], first.interface),
+        })
+    }
+
+    /// Evaluates any number of arguments. Gives whether the static type of the first is `interface {}`.
+    fn arguments(
+        &mut self,
+        dot: &Slot,
+        signature: &Signature,
+        args: &'t [Expr],
+        last: Option<Slot>,
         argv: &mut Arguments,
     ) -> Result<bool, Raise> {
-        self.check_count(name, signature, args.len(), last.is_some())?;
-        let (fixed, rest) = match signature.params {
-            [fixed @ .., rest] if signature.variadic => (fixed, *rest),
-            fixed => (fixed, Type::Any),
-        };
-        let param = |i: usize| fixed.get(i).copied().unwrap_or(rest);
         let mut interface = false;
         for (i, arg) in args.iter().enumerate() {
-            let slot = self.argument(dot, param(i), arg)?;
+            let slot = self.argument(dot, signature.param(i), arg)?;
             interface |= i == 0 && slot.interface;
             argv.push(slot.value);
         }
         if let Some(last) = last {
-            let slot = self.fit(last, param(argv.len()))?;
+            let slot = self.fit(last, signature.param(argv.len()))?;
             interface |= argv.is_empty() && slot.interface;
             argv.push(slot.value);
         }
@@ -168,6 +197,7 @@ impl<'t> Frame<'t, '_> {
     }
 
     /// An operand that needs no type to be evaluated.
+    #[inline]
     fn operand(&mut self, dot: &Slot, expr: &'t Expr) -> Result<Slot, Raise> {
         match expr {
             Expr::Dot(_) => Ok(dot.clone()),

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use super::ast::{
-    Body, Branch, Callee, Chain, Command, Expr, Invoke, Node, Number, Pipe, Place, Variable, written,
+    Body, Branch, Callee, Chain, Command, Expr, Invoke, Name, Node, Number, Pipe, Place, Variable, written,
 };
 use super::error::{At, ExecError, FuncError};
 use super::exec::Exec;
@@ -414,17 +414,21 @@ impl<'t, 'e> Frame<'t, 'e> {
         last: Option<Slot>,
     ) -> Result<Slot, Raise> {
         self.place = Place::Expr(expr);
-        let Some((_, value)) = self.exec.vars[self.base..].iter().rev().find(|(id, _)| *id == v.id) else {
+        let Some((_, slot)) = self.exec.vars[self.base..].iter().rev().find(|(id, _)| *id == v.id) else {
             return self.error(format!("undefined variable: {}", v.name));
         };
-        let value = value.clone();
         if v.fields.is_empty() {
-            if !args.is_empty() {
+            let value = slot.clone();
+            if args.len() > 1 || last.is_some() {
                 self.not_a_function(args, last.as_ref())?;
             }
             return Ok(value);
         }
-        self.fields(dot, &value, expr, &v.fields, args, last)
+        let (receiver, names) = match reach(slot, &v.fields, args.len() > 1 || last.is_some()) {
+            Some(reached) => (self.found(reached.found, reached.ty, reached.name)?, reached.left),
+            None => (slot.clone(), &*v.fields),
+        };
+        if names.is_empty() { Ok(receiver) } else { self.go_on(dot, receiver, expr, names, args, last) }
     }
 
     pub(super) fn chain(
@@ -446,21 +450,58 @@ impl<'t, 'e> Frame<'t, 'e> {
         dot: &Slot,
         receiver: &Slot,
         expr: &'t Expr,
-        names: &'t [Rc<str>],
+        names: &'t [Name],
         args: &'t [Expr],
         last: Option<Slot>,
     ) -> Result<Slot, Raise> {
-        let (first, rest) = match names {
-            [] => return Ok(receiver.clone()),
-            [name] => return self.field(dot, receiver, name, expr, args, last),
-            [first, rest @ ..] => (first, rest),
+        let (receiver, names) = match reach(receiver, names, args.len() > 1 || last.is_some()) {
+            Some(reached) => (self.found(reached.found, reached.ty, reached.name)?, reached.left),
+            None => (receiver.clone(), names),
         };
-        let mut receiver = self.field(dot, receiver, first, expr, &[], None)?;
-        let Some((end, path)) = rest.split_last() else { return Ok(receiver) };
-        for name in path {
-            receiver = self.field(dot, &receiver, name, expr, &[], None)?;
+        if names.is_empty() { Ok(receiver) } else { self.go_on(dot, receiver, expr, names, args, last) }
+    }
+
+    /// The same from a value on the way.
+    fn go_on(
+        &mut self,
+        dot: &Slot,
+        mut receiver: Slot,
+        expr: &'t Expr,
+        mut names: &'t [Name],
+        args: &'t [Expr],
+        mut last: Option<Slot>,
+    ) -> Result<Slot, Raise> {
+        while let [name, rest @ ..] = names {
+            if let Some(reached) = reach(&receiver, names, args.len() > 1 || last.is_some()) {
+                names = reached.left;
+                receiver = self.found(reached.found, reached.ty, reached.name)?;
+                continue;
+            }
+            receiver = if rest.is_empty() {
+                self.field(dot, &receiver, name, expr, args, last.take())?
+            } else {
+                self.field(dot, &receiver, name, expr, &[], None)?
+            };
+            names = rest;
         }
-        self.field(dot, &receiver, end, expr, args, last)
+        Ok(receiver)
+    }
+
+    /// What was found in a map under a name, in a place of type `ty`.
+    #[inline]
+    fn found(&self, found: Option<Value>, ty: Type, name: &str) -> Result<Slot, Raise> {
+        match found {
+            Some(value) => Ok(Slot::of(ty, value)),
+            None => self.missing(ty, name),
+        }
+    }
+
+    fn missing(&self, ty: Type, name: &str) -> Result<Slot, Raise> {
+        match self.exec.set().missing_key() {
+            MissingKey::Default => Ok(Slot::plain(Value::Nil)),
+            MissingKey::Zero => Ok(Slot::of(ty, Value::zero(ty))),
+            MissingKey::Error => self.error(format!("map has no entry for key {}", quote(name.as_bytes()))),
+        }
     }
 
     fn field(
@@ -508,16 +549,32 @@ impl<'t, 'e> Frame<'t, 'e> {
         if has_args {
             return self.error(format!("{name} is not a method but has arguments"));
         }
-        let ty = map.go_type().elem();
-        if let Some(value) = map.get(name) {
-            return Ok(Slot::of(ty, value));
-        }
-        match self.exec.set().missing_key() {
-            MissingKey::Default => Ok(Slot::plain(Value::Nil)),
-            MissingKey::Zero => Ok(Slot::of(ty, Value::zero(ty))),
-            MissingKey::Error => self.error(format!("map has no entry for key {}", quote(name.as_bytes()))),
-        }
+        self.found(map.get(name), map.go_type().elem(), name)
     }
+}
+
+/// How many names are gone along at once, map within map.
+const MAX_REACH: usize = 16;
+
+/// How far names lead from map to map.
+struct Reached<'t> {
+    /// What is found under the last name that was looked up.
+    found: Option<Value>,
+    /// The type of the place it stands in.
+    ty: Type,
+    name: &'t Name,
+    /// The names after it.
+    left: &'t [Name],
+}
+
+/// Goes along names, if the first is that of a map's entry. The last is not looked up if it `has_args`.
+#[inline]
+fn reach<'t>(receiver: &Slot, names: &'t [Name], has_args: bool) -> Option<Reached<'t>> {
+    let count = names.len().checked_sub(usize::from(has_args))?.min(MAX_REACH);
+    let map = receiver.value.table(names[..count].first()?)?;
+    let (found, ty, left) = map.reach(&names[..count]);
+    let at = count - left;
+    Some(Reached { found, ty, name: &names[at - 1], left: &names[at..] })
 }
 
 fn index_slot(i: usize) -> Slot {

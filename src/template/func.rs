@@ -10,15 +10,17 @@ use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::ast::{Callee, Parsed};
+use super::ast::{Callee, Name, Parsed};
 use super::builtins::Builtin;
 use super::error::{FuncError, ParseError};
 use super::exec::Exec;
 use super::hash::{QuickMap, hash, mix};
 use super::lexer::keyword;
 use super::parser::{Build, parse};
+use super::plain;
 use super::types::Type;
 use super::value::Value;
+use super::watch::Key;
 use super::words::Words;
 
 /// What every function body looks like.
@@ -87,6 +89,12 @@ impl Func {
 }
 
 impl Signature {
+    /// The type of a parameter, of which the last one stands for all that follow.
+    #[inline]
+    pub(super) fn param(&self, number: usize) -> Type {
+        self.params.get(number).or(self.params.last()).copied().unwrap_or(Type::Any)
+    }
+
     /// A signature with fixed parameters.
     #[must_use]
     pub const fn fixed(params: &'static [Type], result: Type) -> Self {
@@ -110,6 +118,8 @@ pub struct Registry {
     parsed: RefCell<ParseCache>,
     /// Names of fields and variables: texts have them in common.
     words: RefCell<Words<Rc<str>>>,
+    /// What reading plain templates takes.
+    pub(super) workspace: RefCell<plain::Workspace>,
 }
 
 /// How many names are kept.
@@ -153,6 +163,7 @@ impl Default for Registry {
             funcs: Words::with_capacity(FUNCS),
             parsed: RefCell::default(),
             words: RefCell::new(Words::with_capacity(FUNCS)),
+            workspace: RefCell::default(),
         }
     }
 }
@@ -179,6 +190,7 @@ impl Registry {
     fn put(&mut self, callable: Callable) {
         if self.parsed.get_mut().bytes > 0 {
             *self.parsed.get_mut() = ParseCache::default();
+            self.workspace.get_mut().forget_functions();
         }
         self.funcs.put(callable);
     }
@@ -209,11 +221,23 @@ impl Registry {
 
     /// A name in a template, shared with others of its text.
     pub(super) fn word(&self, text: &str) -> Rc<str> {
+        self.hashed_word(text).0
+    }
+
+    /// The name of a field in a template.
+    pub(super) fn name(&self, text: &str) -> Name {
+        let (text, hash) = self.hashed_word(text);
+        Name::new(text, Key::of_hash(hash))
+    }
+
+    #[inline]
+    fn hashed_word(&self, text: &str) -> (Rc<str>, u64) {
         let mut words = self.words.borrow_mut();
         if words.len() >= MAX_WORDS {
             *words = Words::default();
         }
-        Rc::clone(words.get_or_insert(text.as_bytes(), || text.into()))
+        let (word, hash) = words.get_or_insert(text.as_bytes(), || text.into());
+        (Rc::clone(word), hash)
     }
 
     /// All names, in no order.

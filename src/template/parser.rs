@@ -4,7 +4,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::ast::{
-    Body, Branch, Callee, Chain, Command, Define, Expr, Function, Invoke, Node, Parsed, Pipe, Pos, Variable,
+    Body, Branch, Callee, Chain, Command, Define, Expr, Function, Invoke, Name, Node, Parsed, Pipe, Pos,
+    Variable,
 };
 use super::builtins::Builtin;
 use super::error::ParseError;
@@ -56,11 +57,8 @@ pub(super) fn parse(
     Ok(Parsed { text: shared, root, defines, last_line: Some(last_line), depth })
 }
 
-/// Builds a body that was skimmed, from its offset.
+/// Builds a body that was skimmed and is not plain, from its offset.
 pub(super) fn parse_skimmed(name: &str, text: &str, from: Pos, funcs: &Registry) -> Result<Body, ParseError> {
-    if let Some(body) = plain::body(text, from as usize, funcs) {
-        return Ok(body);
-    }
     let mut parser = Parser::new(name, text, funcs, Build::All);
     parser.lexer.skip_to(from as usize);
     parser.list().map(|(body, _)| body)
@@ -233,8 +231,8 @@ impl<'t> Parser<'t> {
         if item.token == token { Ok(item) } else { self.unexpected(&item, context) }
     }
 
-    fn word(&self, text: &str) -> Rc<str> {
-        self.funcs.word(text)
+    fn field(&self, item: &Item) -> Name {
+        self.funcs.name(&self.written(item)[1..])
     }
 
     fn variable_id(&mut self, name: &'t str) -> (u32, Rc<str>) {
@@ -575,8 +573,7 @@ impl<'t> Parser<'t> {
         let mut fields = Vec::new();
         while self.peek().token == Token::Field {
             let item = self.next();
-            let field = self.word(&self.written(&item)[1..]);
-            fields.push(field);
+            fields.push(self.field(&item));
         }
         Ok(Some(match node {
             Expr::Field(_, first) => {
@@ -619,7 +616,7 @@ impl<'t> Parser<'t> {
                 }
                 Expr::Variable(Box::new(Variable { pos, id, name, fields: Box::default() }))
             }
-            Token::Field => Expr::Field(pos, Box::new([self.word(&text[1..])])),
+            Token::Field => Expr::Field(pos, Box::new([self.field(&item)])),
             Token::Bool => Expr::Bool(pos, text == "true"),
             Token::CharConstant | Token::Complex | Token::Number => {
                 let (is_char, is_complex) = (item.token == Token::CharConstant, item.token == Token::Complex);

@@ -253,8 +253,12 @@ impl Type {
     /// The element type of a slice or map.
     #[must_use]
     pub fn elem(self) -> Self {
-        match self.underlying() {
+        match self {
             Self::List(t) | Self::Map(t) => *t,
+            Self::Named(_) => match self.underlying() {
+                Self::List(t) | Self::Map(t) => *t,
+                _ => Self::Any,
+            },
             _ => Self::Any,
         }
     }

@@ -14,10 +14,11 @@ use std::borrow::Cow;
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::rc::Rc;
 
+use super::ast::Name;
 pub use super::entries::Entries;
 use super::func::Func;
 use super::types::{IntKind, Kind, Named, Type, UintKind};
-use super::watch;
+use super::watch::{self, Key};
 
 /// A Go value in an `interface{}`.
 #[derive(Clone, Default)]
@@ -85,6 +86,12 @@ pub trait Object: Any {
     }
     /// An exported field of a struct (or of the struct pointed to).
     fn field(&self, name: &str) -> Option<Value> {
+        let _ = name;
+        None
+    }
+    /// The map that a field of that name is an entry of: that of a defined type over a map, unless it has a method of that
+    /// name.
+    fn table(&self, name: &str) -> Option<&Map> {
         let _ = name;
         None
     }
@@ -187,12 +194,17 @@ impl Map {
         self.entries.borrow_mut().insert(key.into(), value);
     }
 
-    fn note_read(&self, key: Option<&str>) {
-        match key {
-            Some(key) => watch::looked_up(key),
-            None => watch::walked(self.made),
+    fn note_walk(&self) {
+        watch::walked(self.made);
+        if self.passing.get().is_some() {
+            watch::passing_read();
         }
-        if self.passing.get().is_some_and(|passing| key.is_none_or(|key| key == passing)) {
+    }
+
+    #[inline]
+    fn note_read(&self, text: &str, key: Key) {
+        watch::looked_up(key);
+        if self.passing.get().is_some_and(|passing| text == passing) {
             watch::passing_read();
         }
     }
@@ -200,14 +212,26 @@ impl Map {
     /// The value under a key (cheap: values are shared).
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Value> {
-        self.note_read(Some(key));
+        self.note_read(key, Key::of(key));
         self.entries.borrow().get(key).cloned()
+    }
+
+    /// Goes along names as long as they lead from map to map. Gives the value under the last one that was looked up, the
+    /// type of the place it stands in, and how many names are left. There is one name at least.
+    pub(super) fn reach(&self, names: &[Name]) -> (Option<Value>, Type, usize) {
+        let [name, rest @ ..] = names else { return (None, Type::Any, 0) };
+        self.note_read(name, name.key);
+        let entries = self.entries.borrow();
+        match (entries.get(name), rest) {
+            (Some(value), [next, ..]) if let Some(map) = value.table(next) => map.reach(rest),
+            (value, _) => (value.cloned(), self.ty.elem(), rest.len()),
+        }
     }
 
     /// Whether the key is there, with whatever value.
     #[must_use]
     pub fn contains(&self, key: &str) -> bool {
-        self.note_read(Some(key));
+        self.note_read(key, Key::of(key));
         self.entries.borrow().contains_key(key)
     }
 
@@ -242,7 +266,7 @@ impl Map {
         let mut entries = self.entries.borrow_mut();
         match entries.get(&key) {
             // No change, as long as it was so before.
-            Some(old) if old.is_identical(&value) => self.note_read(Some(&key)),
+            Some(old) if old.is_identical(&value) => self.note_read(&key, Key::of(&key)),
             _ => {
                 watch::written(self.made, &key);
                 entries.insert(key, value);
@@ -260,14 +284,14 @@ impl Map {
     /// Read access to all entries. Do not call anything that may write this map while it is held.
     #[must_use]
     pub fn entries(&self) -> Ref<'_, Entries> {
-        self.note_read(None);
+        self.note_walk();
         self.entries.borrow()
     }
 
     /// Write access to all entries. Do not call anything that may read this map while it is held.
     #[must_use]
     pub fn entries_mut(&self) -> RefMut<'_, Entries> {
-        self.note_read(None);
+        self.note_walk();
         watch::rewritten(self.made);
         self.entries.borrow_mut()
     }
@@ -444,6 +468,16 @@ impl Value {
         match self {
             Self::Object(o) => o.underlying().map_or(Cow::Borrowed(self), Cow::Owned),
             _ => Cow::Borrowed(self),
+        }
+    }
+
+    /// The map that a field of that name is an entry of; what has none may have the field nevertheless.
+    #[inline]
+    pub(super) fn table(&self, name: &str) -> Option<&Map> {
+        match self {
+            Self::Map(map) => Some(map),
+            Self::Object(object) => object.table(name),
+            _ => None,
         }
     }
 

@@ -11,6 +11,7 @@ use std::cell::{Cell, RefCell};
 use std::hash::Hasher as _;
 
 use super::hash::Quick;
+use super::words;
 
 /// A point in the order of things that a thread does.
 pub(crate) type Time = u64;
@@ -126,10 +127,25 @@ thread_local! {
     static LAST_WRITE: Cell<Time> = const { Cell::new(0) };
 }
 
+/// A key of a map, as its hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Key(u64);
+
+impl Key {
+    /// The key of a word, by its [`words::hash`].
+    pub(super) fn of_hash(hash: u64) -> Self {
+        // The hash is good in its high bits; the sets take the low ones.
+        Self(hash.rotate_left(26))
+    }
+
+    #[inline]
+    pub(super) fn of(key: &str) -> Self {
+        Self::of_hash(words::hash(key.as_bytes()))
+    }
+}
+
 fn hash(key: &str) -> u64 {
-    let mut hasher = Quick::default();
-    hasher.write(key.as_bytes());
-    hasher.finish()
+    Key::of(key).0
 }
 
 /// The hash that stands for all of a map.
@@ -173,8 +189,8 @@ fn note(made: Time, key: Option<u64>, takes_out: bool) {
 }
 
 /// Notes that a key was looked up.
-pub(super) fn looked_up(key: &str) {
-    READS.with_borrow_mut(|r| r.hashes.add(hash(key)));
+pub(super) fn looked_up(key: Key) {
+    READS.with_borrow_mut(|r| r.hashes.add(key.0));
 }
 
 /// Notes that a map made then was walked.
@@ -282,7 +298,7 @@ mod tests {
         let key = |n: usize| format!("key{n}");
         for count in [0, 1, 7, 60, 300] {
             let around = begin();
-            (0..count).for_each(|n| looked_up(&key(n)));
+            (0..count).for_each(|n| looked_up(Key::of(&key(n))));
             let kept = end(around).kept();
             assert!((0..count).all(|n| kept.has(hash(&key(n)))));
             let wrong = (count..count + 10_000).filter(|n| kept.has(hash(&key(*n)))).count();

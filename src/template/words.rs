@@ -24,7 +24,8 @@ impl<T> Default for Words<T> {
 }
 
 /// A hash that tells words of the same length below eight bytes apart.
-fn hash(word: &[u8]) -> u64 {
+#[inline]
+pub(super) fn hash(word: &[u8]) -> u64 {
     let half = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
     let start = word.len() as u64;
     if let Some(last) = word.last_chunk::<8>() {
@@ -51,12 +52,12 @@ impl<T: AsRef<str>> Words<T> {
         Some(&self.entries[place].word)
     }
 
-    /// The entry of a word, which is made if there is none.
+    /// The entry of a word, which is made if there is none, and the word's [`hash`].
     #[inline]
-    pub(super) fn get_or_insert(&mut self, word: &[u8], make: impl FnOnce() -> T) -> &mut T {
+    pub(super) fn get_or_insert(&mut self, word: &[u8], make: impl FnOnce() -> T) -> (&mut T, u64) {
         let hash = hash(word);
         let place = self.place(hash, word).unwrap_or_else(|| self.insert(hash, make()));
-        &mut self.entries[place].word
+        (&mut self.entries[place].word, hash)
     }
 
     /// Puts a word in, in place of one that is the same.
@@ -133,7 +134,10 @@ mod tests {
         assert_eq!(words.get(b""), None);
         let all: Vec<String> = (0..3_000_usize).map(|n| "ab_".repeat(n % 9) + &n.to_string()).collect();
         for word in all.iter().chain(&all) {
-            assert_eq!(words.get_or_insert(word.as_bytes(), || word.clone()), word);
+            assert_eq!(
+                words.get_or_insert(word.as_bytes(), || word.clone()),
+                (&mut word.clone(), hash(word.as_bytes()))
+            );
         }
         assert_eq!(words.len(), all.len());
         assert!(words.iter().eq(&all));
