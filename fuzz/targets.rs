@@ -131,6 +131,8 @@ fn manifest_corpus() -> Vec<Vec<u8>> {
     for text in [
         "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  labels:\n    b: c\ndata:\n  d: |\n    e: f\n\n     g\n  h: \"i\\n\"\n",
         "kind: Job\nmetadata:\n  annotations:\n    \"helm.sh/hook\": post-install\nspec:\n  l:\n  - m: 1\n    n:\n      - o\n      - - p\n        - q: 'r'\n  -\n    s: {}\n",
+        "a: &x\n  b: 1\n  c:\n  - d\nm:\n  b: 2\n  <<: *x\n  e: f\nk: &y\n- *x\nl: *y\nt:\n- set -x;\n  run \"it\" - now\n  :x # c\n",
+        "a:\n  ? \"!=\"\n  :\n    b: 1\n  ? 'c'\n  : d\ne: {\n  }\n0: ^x\nf: >-\n  g\n  h\n00-i: [j, \"k\"]\nl: >\n  m\n\n",
         "# a\nmetadata: {name: b}\n---\nkind: >-\n  c\n  d\nspec:\n  e: f g\n  h: http://i:80/j\n  k: -1.5\n",
     ] {
         corpus.extend([text.as_bytes().to_vec(), text.as_bytes().to_vec()]);
@@ -145,6 +147,9 @@ fn plain(input: &[u8]) {
     let Some(plain) = yaml::read_plain_json(&text, &limits) else { return };
     let read = yaml::read_v2_json(&text, &limits).expect("what is plain can be read");
     assert_eq!(plain, retune::helm::values::to_json(&read), "{text:?}");
+    if let Some(node) = yaml::read_plain_v2_json(&text, &limits) {
+        assert_eq!(node, read, "{text:?}");
+    }
 }
 
 fn read(input: &[u8], reader: fn(&str, &Limits) -> Result<Vec<yaml::Node>, yaml::Error>) {

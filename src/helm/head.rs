@@ -81,17 +81,24 @@ impl Sink for Reader {
     }
 
     fn scalar(&mut self, scalar: &PlainScalar<'_>) -> Option<()> {
+        // What is null is as if it were not there.
         let text = || match scalar.meaning()? {
             Meaning::Text(text) => Some(text.into_owned()),
+            Meaning::Null => Some(String::new()),
             _ => None,
         };
+        let head = &mut self.head;
         match (self.depth, self.outer, self.inner) {
-            (1, Field::ApiVersion, _) => self.head.api_version = text()?,
-            (1, Field::Kind, _) => self.head.kind = text()?,
-            (1, Field::Metadata, _) | (2, Field::Metadata, Field::Annotations) => return None,
-            (2, Field::Metadata, Field::Name) => self.head.name = text()?,
+            (1, Field::ApiVersion, _) => head.api_version = text()?,
+            (1, Field::Kind, _) => head.kind = text()?,
+            (1, Field::Metadata, _) | (2, Field::Metadata, Field::Annotations)
+                if !matches!(scalar.meaning()?, Meaning::Null) =>
+            {
+                return None;
+            }
+            (2, Field::Metadata, Field::Name) => head.name = text()?,
             (3, Field::Metadata, Field::Annotations) => {
-                self.head.annotations.insert(std::mem::take(&mut self.annotation), text()?);
+                head.annotations.insert(std::mem::take(&mut self.annotation), text()?);
             }
             _ => {}
         }
@@ -135,13 +142,16 @@ mod tests {
             "metadata: {}\nmetadata: {}\n",
             "metadata:\n- name: a\n",
             "metadata: text\n",
-            "metadata:\n  name:\n",
             "metadata:\n  annotations: 1\n",
             "metadata:\n  annotations:\n    a: true\n",
             "metadata:\n  annotations:\n    a:\n    - b\n",
         ] {
             assert_eq!(plain_head(odd, &Limits::default()), None, "{odd}");
         }
-        assert!(plain_head("metadata:\n  annotations: {}\n", &Limits::default()).is_some());
+        for empty in
+            ["metadata:\n  annotations: {}\n", "metadata:\n  name:\n  annotations:\nkind: ~\n", "# a\n"]
+        {
+            assert_eq!(plain_head(empty, &Limits::default()), Some(Head::default()), "{empty}");
+        }
     }
 }

@@ -181,10 +181,24 @@ fn join(dir: &str, name: &str) -> String {
     }
 }
 
+fn text<'d>(name: &str, data: &'d [u8]) -> Result<&'d str, String> {
+    std::str::from_utf8(data).map_err(|_| format!("cannot load {name}: it is not UTF-8"))
+}
+
 fn document(name: &str, data: &[u8]) -> Result<Node, String> {
-    let text = std::str::from_utf8(data).map_err(|_| format!("cannot load {name}: it is not UTF-8"))?;
-    yaml::read_v2_json(text, &Limits::default())
+    yaml::read_v2_json(text(name, data)?, &Limits::default())
         .map_err(|e| format!("cannot load {name}: error converting YAML to JSON: {e}"))
+}
+
+/// Decodes what a file says about the chart.
+fn decode(metadata: &mut Metadata, name: &str, data: &[u8]) -> Result<(), String> {
+    // What is wrong is said by those who know where.
+    if let Some(node) = yaml::read_plain_v2_json(text(name, data)?, &Limits::default())
+        && metadata.decode(&node).is_ok()
+    {
+        return Ok(());
+    }
+    metadata.decode(&document(name, data)?).map_err(|e| format!("cannot load {name}: {e}"))
 }
 
 fn from_files(files: Vec<RawFile>, nesting: usize) -> Result<Chart, String> {
@@ -196,7 +210,7 @@ fn from_files(files: Vec<RawFile>, nesting: usize) -> Result<Chart, String> {
     for (name, data) in &files {
         if name == "Chart.yaml" {
             let read = metadata.get_or_insert_with(Metadata::default);
-            read.decode(&document(name, data)?).map_err(|e| format!("cannot load Chart.yaml: {e}"))?;
+            decode(read, name, data)?;
             if read.api_version.is_empty() {
                 read.api_version = "v1".to_owned();
             }
@@ -234,9 +248,10 @@ fn from_files(files: Vec<RawFile>, nesting: usize) -> Result<Chart, String> {
                         "{name}: since apiVersion \"v2\" this belongs into {advice}; migrate it to {advice}"
                     ));
                 }
-                let node = document(&name, &data)?;
                 if name == "requirements.yaml" {
-                    metadata.decode(&node).map_err(|e| format!("cannot load requirements.yaml: {e}"))?;
+                    decode(&mut metadata, &name, &data)?;
+                } else {
+                    document(&name, &data)?;
                 }
                 if v1 {
                     others.push(File { name, data });

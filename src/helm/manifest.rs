@@ -153,22 +153,37 @@ fn decode(node: &Node) -> Result<Head, String> {
     Ok(head)
 }
 
+/// The documents of a file with their heads. The last one has the file's own memory: most files hold one.
+fn documents(path: &str, mut content: String) -> Result<Vec<(Head, String)>, Error> {
+    let texts = split(&content);
+    let Some((last, others)) = texts.split_last() else { return Ok(Vec::new()) };
+    let mut documents = Vec::with_capacity(texts.len());
+    let head = |text| head(text).map_err(|reason| Error::Manifest { path: path.to_owned(), reason });
+    for text in others {
+        documents.push((head(text)?, (*text).to_owned()));
+    }
+    let head = head(last)?;
+    let start = content.len() - last.len();
+    content.drain(..start);
+    documents.push((head, content));
+    Ok(documents)
+}
+
 /// Rendered files, sorted by path, as manifests and hooks in install order.
 pub(super) fn sort(
-    files: &BTreeMap<String, String>,
+    files: BTreeMap<String, String>,
     warnings: &mut Vec<String>,
 ) -> Result<(Vec<Manifest>, Vec<Hook>), Error> {
     let (mut manifests, mut hooks) = (Vec::new(), Vec::new());
     for (path, content) in files {
-        for text in split(content) {
-            let head = head(text).map_err(|reason| Error::Manifest { path: path.clone(), reason })?;
+        for (head, text) in documents(&path, content)? {
             let Some(events) = head.annotations.get("helm.sh/hook") else {
                 manifests.push(Manifest {
                     source: path.clone(),
                     kind: head.kind,
                     api_version: head.api_version,
                     name: head.name,
-                    text: text.to_owned(),
+                    text,
                 });
                 continue;
             };
@@ -190,7 +205,7 @@ pub(super) fn sort(
                 output_log_policies: list("helm.sh/hook-output-log-policy"),
                 kind: head.kind,
                 name: head.name,
-                text: text.to_owned(),
+                text,
             });
         }
     }
@@ -286,7 +301,7 @@ mod tests {
             ),
         ]);
         let mut warnings = Vec::new();
-        let (manifests, hooks) = sort(&files, &mut warnings).unwrap();
+        let (manifests, hooks) = sort(files, &mut warnings).unwrap();
         assert_eq!(manifests.iter().map(|m| &*m.kind).collect::<Vec<_>>(), ["Secret", "Service", "", "Zed"]);
         assert_eq!(hooks.len(), 1);
         assert_eq!(hooks[0].events, [HookEvent::PreInstall, HookEvent::PostUpgrade]);
@@ -298,12 +313,12 @@ mod tests {
     #[test]
     fn what_is_not_yaml_is_refused_with_the_template() {
         let files = BTreeMap::from([("c/templates/a.yaml".to_owned(), "a: b: c\n".to_owned())]);
-        let error = sort(&files, &mut Vec::new()).unwrap_err().to_string();
+        let error = sort(files, &mut Vec::new()).unwrap_err().to_string();
         assert!(
             error.starts_with("YAML parse error on c/templates/a.yaml: error converting YAML to JSON: yaml:"),
             "{error}"
         );
         let files = BTreeMap::from([("c/templates/a.yaml".to_owned(), "just text\n".to_owned())]);
-        assert!(sort(&files, &mut Vec::new()).is_err());
+        assert!(sort(files, &mut Vec::new()).is_err());
     }
 }

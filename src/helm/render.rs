@@ -175,10 +175,10 @@ pub fn render(chart: &Chart, options: &ReleaseOptions, values: &Map<String, Json
     let asked_time = Rc::clone(&host.asked_time);
     let mut files = engine::run(&root, &all, &shared, host, options.limits)?;
     let notes = take_notes(&mut files, &root.name, options.subchart_notes);
-    let (manifests, hooks) = manifest::sort(&files, &mut warnings)?;
+    let (manifests, hooks) = manifest::sort(files, &mut warnings)?;
     let mut crds = Vec::new();
     collect_crds(&root, &root.name, &mut crds);
-    funcs::leave_at_end((root, user, all, shared, files));
+    funcs::leave_at_end((root, user, all, shared));
     Ok(Release {
         name: options.name.clone(),
         namespace: options.namespace.clone(),

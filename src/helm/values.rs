@@ -3,6 +3,7 @@
 //! A values tree is a JSON object in which a number read from a file is a `float64` and one from `--set` an `int64`
 //! (serde_json keeps the two apart): templates can tell the difference. `null` deletes a chart's default later on.
 
+use std::cell::Cell;
 use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
@@ -22,13 +23,17 @@ use super::strvals::{self, Mode};
 pub fn read_values(text: &str) -> Result<Map<String, Value>, String> {
     let mut out = Map::new();
     for (document, first_line) in documents(text)? {
-        if let Some(Value::Object(map)) = yaml::read_plain_json(document, &Limits::default()) {
-            if out.is_empty() {
+        match yaml::read_plain_json(document, &Limits::default()) {
+            Some(Value::Object(map)) if out.is_empty() => {
                 out = map;
-            } else {
-                merge(&mut out, map);
+                continue;
             }
-            continue;
+            Some(Value::Object(map)) => {
+                merge(&mut out, map);
+                continue;
+            }
+            Some(Value::Null) => continue,
+            _ => {}
         }
         let node = yaml::read_v2_json(document, &Limits::default()).map_err(|mut e| {
             if e.pos.line > 0 {
@@ -61,6 +66,11 @@ pub struct Defaults {
     json: OnceLock<Map<String, Value>>,
 }
 
+thread_local! {
+    /// The table that was made last to see that a text is plain, for the render that may follow.
+    static LAST: Cell<Option<(Arc<[u8]>, Table)>> = const { Cell::new(None) };
+}
+
 impl Defaults {
     /// Reads a values.yaml.
     ///
@@ -69,10 +79,16 @@ impl Defaults {
     pub(super) fn read(bytes: Arc<[u8]>) -> Result<Self, String> {
         let text =
             std::str::from_utf8(&bytes).map_err(|e| format!("it is not UTF-8 (byte {})", e.valid_up_to()))?;
-        if separators(text).count() <= 1 && yaml::is_plain(text, &Limits::default()) {
-            return Ok(Self { plain: Some(bytes), json: OnceLock::new() });
-        }
-        Ok(Self { plain: None, json: read_values(text)?.into() })
+        let plain = if separators(text).count() <= 1 { sprig::read_plain(text) } else { None };
+        Ok(match plain {
+            Some(template::Value::Map(table)) => {
+                LAST.set(Some((Arc::clone(&bytes), table)));
+                Self { plain: Some(bytes), json: OnceLock::new() }
+            }
+            // Nothing but comments.
+            Some(_) => Self { plain: None, json: Map::new().into() },
+            None => Self { plain: None, json: read_values(text)?.into() },
+        })
     }
 
     /// As JSON, the numbers `float64`. What is plain can be read: nothing is lost on the way.
@@ -82,6 +98,12 @@ impl Defaults {
 
     /// A new table.
     pub(super) fn table(&self) -> Table {
+        if let Some((bytes, table)) = LAST.take() {
+            if self.plain.as_ref().is_some_and(|plain| Arc::ptr_eq(plain, &bytes)) {
+                return table;
+            }
+            LAST.set(Some((bytes, table)));
+        }
         match self.text().and_then(sprig::read_plain) {
             Some(template::Value::Map(table)) => table,
             _ => table_from_json(self.json()),

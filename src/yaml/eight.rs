@@ -26,6 +26,12 @@ pub(crate) fn equal(bytes: u64, byte: u8) -> u64 {
     other.wrapping_sub(ONES) & !other & HIGH
 }
 
+/// Marks the bytes below `limit`, which is at most 0x80.
+#[inline]
+pub(crate) fn below(bytes: u64, limit: u8) -> u64 {
+    bytes.wrapping_sub(ONES * u64::from(limit)) & !bytes & HIGH
+}
+
 /// Marks the bytes that are not `byte`, whichever the mark is in: all of these are right.
 #[inline]
 pub(crate) fn unequal(bytes: u64, byte: u8) -> u64 {
@@ -64,6 +70,9 @@ mod tests {
                     assert_eq!(find(&text, 0, |b| equal(b, byte)), found(&|b| b == byte));
                     assert_eq!(find(&text, 0, |b| unequal(b, other)), found(&|b| b != other));
                     assert_eq!(find(&text, 20, |b| equal(b, byte)), 20);
+                    for limit in [1, b' ', 0x7f, 0x80] {
+                        assert_eq!(find(&text, 0, |b| below(b, limit)), found(&|b| b < limit));
+                    }
                 }
             }
         }

@@ -29,7 +29,9 @@ mod time;
 
 pub use error::{Error, Limits};
 pub use node::{Entry, Mapping, Node, Pos, Scalar, Style, Tag, Value};
-pub use plain::{Meaning, Scalar as PlainScalar, Sink, is_plain, read_plain, read_plain_json};
+pub use plain::{
+    Make, Meaning, Scalar as PlainScalar, Sink, build_plain, read_plain, read_plain_json, read_plain_v2_json,
+};
 pub use read::{
     decode_bytes, read_table, read_v2, read_v2_json, read_v2_json_all, read_v2_json_fields, read_v3,
     read_v3_stream,

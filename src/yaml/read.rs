@@ -137,7 +137,7 @@ pub fn read_v2_json_all(text: &str, limits: &Limits) -> Result<Vec<Node>, Error>
     read_v2(text, limits)?.into_iter().map(jsonable).collect()
 }
 
-fn jsonable(node: Node) -> Result<Node, Error> {
+pub(super) fn jsonable(node: Node) -> Result<Node, Error> {
     let pos = node.pos;
     let value = match node.value {
         Value::Scalar(scalar) => Value::Scalar(json_scalar(scalar, pos)?),

@@ -67,6 +67,19 @@ fn resolve_as(text: &str, dialect: Dialect, timestamps: bool) -> Resolved {
     }
 }
 
+/// Whether a text that begins with a letter may be a boolean or null: at most five letters are.
+#[inline]
+pub(crate) fn may_be_word(text: &[u8]) -> bool {
+    let second = text.get(1).map_or(0, u8::to_ascii_lowercase);
+    match text[0].to_ascii_lowercase() {
+        b'y' | b'o' => text.len() <= 3,
+        b'n' => text.len() <= 2 || text.len() == 4 && second == b'u',
+        b't' => text.len() == 4 && second == b'r',
+        b'f' => text.len() == 5 && second == b'a',
+        _ => false,
+    }
+}
+
 fn word(text: &str, dialect: Dialect) -> Resolved {
     if text.len() > 5 {
         return Resolved::Str;
@@ -205,5 +218,20 @@ pub(crate) fn explicit_tag(long: &str) -> Tag {
         Some("binary") => Tag::Binary,
         Some(other) => Tag::Other(format!("!!{other}").into()),
         None => Tag::Other(long.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_told_from_texts() {
+        for word in ["y", "Yes", "NO", "n", "on", "OFF", "true", "False", "null", "NULL", "Null"] {
+            assert!(may_be_word(word.as_bytes()) && resolve(word, Dialect::V2) != Resolved::Str, "{word}");
+        }
+        for text in ["name", "yaml", "type", "files", "only", "nodes", "x", "kind"] {
+            assert!(!may_be_word(text.as_bytes()) && resolve(text, Dialect::V2) == Resolved::Str, "{text}");
+        }
     }
 }

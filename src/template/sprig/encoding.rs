@@ -4,6 +4,7 @@
 //! Helm's `to*` swallow errors, its `from*` put them under the key `Error`; the `must*` forms fail.
 
 use super::args::{A, D, Entry, FuncResult, S, bytes, fixed, text};
+use super::dicts::deep_copy;
 use super::json::{from_json, from_json_with_fault, go_kind, to_json};
 use super::toml::{from_toml, to_toml};
 use crate::template::error::FuncError;
@@ -223,75 +224,78 @@ pub fn from_node(node: &Node) -> Value {
 
 /// A plain document, straight from its lines: as `fromYaml` gives it.
 pub(crate) fn read_plain(source: &str) -> Option<Value> {
-    let mut builder = Builder::default();
-    yaml::read_plain(source, &Limits::default(), &mut builder)?;
-    builder.done
+    yaml::build_plain(source, &Limits::default(), Values { keys: Vec::new(), many: source.len() > MANY_KEYS })
 }
 
-/// Collections that are open, each with the key that it stands under.
-#[derive(Default)]
-struct Builder {
-    open: Vec<Collection>,
-    done: Option<Value>,
+/// In longer texts keys are repeated.
+const MANY_KEYS: usize = 1 << 10;
+/// How many keys are kept at hand.
+const KEPT_KEYS: usize = 64;
+
+/// Makes values of what is plain.
+struct Values {
+    /// Some of the keys that there were, by what they look like: most are there again.
+    keys: Vec<Option<Rc<str>>>,
+    many: bool,
 }
 
-enum Collection {
-    /// The last is the key whose value is awaited.
-    Mapping(Entries, Option<Rc<str>>),
-    Sequence(Vec<Value>),
-}
+impl yaml::Make for Values {
+    type Key = Rc<str>;
+    type Node = Value;
 
-impl Builder {
-    fn add(&mut self, value: Value) {
-        match self.open.last_mut() {
-            Some(Collection::Mapping(entries, key)) => {
-                entries.insert(key.take().unwrap_or_default(), value);
-            }
-            Some(Collection::Sequence(items)) => items.push(value),
-            None => self.done = Some(value),
+    fn key(&mut self, key: &str) -> Rc<str> {
+        let [first, .., last] = key.as_bytes() else { return key.into() };
+        if !self.many {
+            return key.into();
+        }
+        if self.keys.is_empty() {
+            self.keys.resize(KEPT_KEYS, None);
+        }
+        let looks = key.len() * 7 + usize::from(*first) * 5 + usize::from(*last);
+        let kept = &mut self.keys[looks % KEPT_KEYS];
+        match kept {
+            Some(kept) if **kept == *key => Rc::clone(kept),
+            _ => Rc::clone(kept.insert(key.into())),
         }
     }
-}
 
-impl yaml::Sink for Builder {
-    fn key(&mut self, key: &str) -> Option<()> {
-        if let Some(Collection::Mapping(_, next)) = self.open.last_mut() {
-            *next = Some(key.into());
-        }
-        Some(())
-    }
-
-    fn scalar(&mut self, scalar: &yaml::PlainScalar<'_>) -> Option<()> {
-        self.add(match scalar.meaning()? {
+    fn scalar(&mut self, scalar: &yaml::PlainScalar<'_>) -> Option<Value> {
+        Some(match scalar.meaning()? {
             yaml::Meaning::Null => Value::Nil,
             yaml::Meaning::Bool(b) => Value::Bool(b),
             yaml::Meaning::Number(n) => Value::Float(n),
             yaml::Meaning::Text(text) => Value::str(&*text),
-        });
-        Some(())
+        })
     }
 
-    fn open(&mut self, is_mapping: bool) -> Option<()> {
-        self.open.push(match is_mapping {
-            true => Collection::Mapping(Entries::new(), None),
-            false => Collection::Sequence(Vec::new()),
-        });
-        Some(())
+    fn mapping(&mut self, entries: impl ExactSizeIterator<Item = (Rc<str>, Value)>) -> Value {
+        Value::typed_map(Type::DICT, entries.collect())
     }
 
-    fn close(&mut self) -> Option<()> {
-        let value = match self.open.pop()? {
-            Collection::Mapping(entries, _) => Value::typed_map(Type::DICT, entries),
-            Collection::Sequence(items) => Value::list(items),
-        };
-        self.add(value);
-        Some(())
+    fn sequence(&mut self, items: impl ExactSizeIterator<Item = Value>) -> Value {
+        Value::list(items.collect())
+    }
+
+    fn copy(&mut self, node: &Value) -> Option<Value> {
+        deep_copy(node, 0).ok()
+    }
+
+    fn entries(&mut self, node: &Value) -> Option<Vec<(Rc<str>, Value)>> {
+        let copy = deep_copy(node, 0).ok()?;
+        let entries = copy.as_map()?.entries();
+        Some(entries.iter().map(|(key, value)| (Rc::clone(key), value.clone())).collect())
     }
 }
 
 /// `sigs.k8s.io/yaml.Unmarshal` into a value of a given kind; null leaves the target as it is.
 fn from_yaml(source: &str, want: &str, target: &str) -> Result<Option<Value>, String> {
-    let value = match read_plain(source) {
+    let value = match source {
+        // What empty values look like.
+        "{}" => Some(Value::typed_map(Type::DICT, Entries::new())),
+        "null" => Some(Value::Nil),
+        _ => read_plain(source),
+    };
+    let value = match value {
         Some(value) => value,
         None => from_node(
             &yaml::read_v2_json(source, &Limits::default())

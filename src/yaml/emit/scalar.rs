@@ -1,7 +1,7 @@
 //! What the emitter must know of a scalar before it can choose a style: go-yaml v2's scalar analysis and style choice.
 
 use crate::yaml::Style;
-use crate::yaml::resolve::{Dialect, Resolved, resolve};
+use crate::yaml::resolve::{Dialect, Resolved, may_be_word, resolve};
 
 /// Whose printing is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,17 +21,64 @@ pub(super) struct Analysis {
     pub(super) block: bool,
 }
 
-/// The bytes that make an ASCII text anything but simple, wherever they stand.
-const fn notable() -> [bool; 256] {
-    let mut t = [false; 256];
+/// What kinds of bytes a text has, apart from those that are simple wherever they stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Kinds(u8);
+
+impl Kinds {
+    /// Blanks, colons and number signs.
+    const NOTABLE: u8 = 1;
+    /// Line feeds.
+    const BREAK: u8 = 2;
+    /// Tabs and other control characters.
+    const CONTROL: u8 = 4;
+    /// From DEL on.
+    const HIGH: u8 = 8;
+
+    /// Those of a text; in long ones notable bytes are taken for granted.
+    pub(super) fn of(text: &str) -> Self {
+        /// Texts of this length are looked at many bytes at once.
+        const LONG: usize = 64;
+        let bytes = text.as_bytes();
+        let odd = |b: &u8| !matches!(b, b'\n' | b' '..=b'~');
+        if bytes.len() < LONG || bytes.iter().fold(false, |any, b| any | odd(b)) {
+            return Self(bytes.iter().fold(0, |seen, b| seen | KINDS[usize::from(*b)]));
+        }
+        let breaks = memchr::memchr(b'\n', bytes).map_or(0, |_| Self::BREAK);
+        Self(Self::NOTABLE | breaks)
+    }
+
+    fn any(self, kinds: u8) -> bool {
+        self.0 & kinds != 0
+    }
+
+    /// Whether a text of these kinds is a word that is no boolean: it is written as it is.
+    pub(super) fn is_word(self, text: &str) -> bool {
+        let bytes = text.as_bytes();
+        self.0 == 0 && bytes.first().is_some_and(u8::is_ascii_alphabetic) && !may_be_word(bytes)
+    }
+
+    /// Whether the text is ASCII without DEL.
+    pub(super) fn is_ascii(self) -> bool {
+        !self.any(Self::HIGH)
+    }
+}
+
+const KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
     let mut i = 0;
     while i < 256 {
-        t[i] = i < 0x20 || i >= 0x7F || matches!(i as u8, b' ' | b':' | b'#');
+        kinds[i] = match i as u8 {
+            b' ' | b':' | b'#' => Kinds::NOTABLE,
+            b'\n' => Kinds::BREAK,
+            0..=0x1F => Kinds::CONTROL,
+            0x7F.. => Kinds::HIGH,
+            _ => 0,
+        };
         i += 1;
     }
-    t
-}
-static NOTABLE: [bool; 256] = notable();
+    kinds
+};
 
 fn indicator(first: u8) -> bool {
     matches!(
@@ -64,9 +111,9 @@ pub(super) fn is_printable(c: char) -> bool {
 }
 
 /// Analyses a scalar for block context (the emitter has flow context only for empty collections).
-pub(super) fn analyze(text: &str, emitter: Emitter) -> Analysis {
+pub(super) fn analyze(text: &str, kinds: Kinds, emitter: Emitter) -> Analysis {
     let bytes = text.as_bytes();
-    let Some(&first) = bytes.first() else {
+    let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else {
         return Analysis { multiline: false, plain: true, single_quoted: true, block: false };
     };
     let second_blank = |at: usize| at >= bytes.len() || matches!(bytes[at], b' ' | b'\t');
@@ -74,8 +121,26 @@ pub(super) fn analyze(text: &str, emitter: Emitter) -> Analysis {
         || text.starts_with("...")
         || indicator(first)
         || matches!(first, b'?' | b':' | b'-') && second_blank(1);
-    if !bytes.iter().any(|&b| NOTABLE[b as usize]) {
+    if !kinds.any(u8::MAX) {
         return Analysis { multiline: false, plain: !block_indicator, single_quoted: true, block: true };
+    }
+    if !kinds.any(Kinds::CONTROL | Kinds::HIGH) {
+        let pairs = |one, other| {
+            bytes.iter().zip(&bytes[1..]).fold(false, |any, (a, b)| any | (*a == one) & (*b == other))
+        };
+        let multiline = kinds.any(Kinds::BREAK);
+        let space_break = multiline && pairs(b' ', b'\n');
+        // A line break is reason enough not to be plain.
+        let mut plain = !multiline && !block_indicator && first != b' ' && last != b' ' && last != b':';
+        if plain {
+            plain = bytes.windows(2).all(|pair| !matches!(pair, b": " | b" #"));
+        }
+        return Analysis {
+            multiline,
+            plain,
+            single_quoted: !(space_break || multiline && pairs(b'\n', b' ')),
+            block: !(last == b' ' || space_break),
+        };
     }
 
     let (mut line_breaks, mut special, mut break_space, mut space_break) = (false, false, false, false);
@@ -122,7 +187,7 @@ pub(super) fn style_of(text: &str, analysis: &Analysis, simple_key: bool, emitte
     let dialect = if emitter == Emitter::V3 { Dialect::V3 } else { Dialect::V2 };
     // v3 reads `yes` as a string, but quotes it for those who do not.
     let old_bool = emitter == Emitter::V3 && matches!(resolve(text, Dialect::V2), Resolved::Bool(_));
-    let wanted = if text.contains('\n') {
+    let wanted = if analysis.multiline && text.contains('\n') {
         Style::Literal
     } else if !old_bool && resolve(text, dialect) == Resolved::Str && !is_base60(text.as_bytes()) {
         Style::Plain

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::scalar::{Emitter, analyze, is_break};
+use super::scalar::{Emitter, Kinds, analyze, is_break};
 use super::writer::Writer;
 use super::{natural_sort_by, natural_sort_by_v3};
 use crate::yaml::resolve::{Dialect, Resolved, resolve_tagged};
@@ -181,7 +181,10 @@ pub(crate) fn rewritten(scalar: &Scalar, pos: Pos) -> Result<Cow<'_, str>, Error
         Style::Plain => scalar.text.contains('\n'),
         Style::SingleQuoted | Style::DoubleQuoted => false,
     };
-    if block && scalar.text.starts_with('\t') && analyze(&scalar.text, Emitter::V3).block {
+    if block
+        && scalar.text.starts_with('\t')
+        && analyze(&scalar.text, Kinds::of(&scalar.text), Emitter::V3).block
+    {
         // There is no indentation indicator, and a tab where the indentation is looked for.
         let message = "found a tab character where an indentation space is expected; quote the text";
         return Err(Error::at(pos, message));
@@ -209,7 +212,7 @@ pub(crate) fn decode_binary(text: &str, pos: Pos) -> Result<String, Error> {
 /// not before a line that does: `>` with more-indented lines grows empty lines.
 fn refolded(text: &str) -> Result<String, Error> {
     let blank = |c: char| matches!(c, ' ' | '\t');
-    let analysis = analyze(text, Emitter::V3);
+    let analysis = analyze(text, Kinds::of(text), Emitter::V3);
     if !analysis.block {
         return Ok(text.to_owned());
     }

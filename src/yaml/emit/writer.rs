@@ -1,7 +1,9 @@
 //! The push emitter: go-yaml v2's emitter for what `sigs.k8s.io/yaml` can give it (no anchors, tags or flow style).
 
-use super::scalar::{Emitter, analyze, is_break, is_printable, style_of};
+use super::scalar::{Emitter, Kinds, analyze, is_break, is_printable, style_of};
 use crate::yaml::{Error, Style, num};
+
+mod styles;
 
 /// Lines are folded at the first blank after this column.
 const WIDTH: usize = 80;
@@ -112,16 +114,21 @@ impl<'o> Writer<'o> {
     pub fn key(&mut self, key: &str) {
         self.enter();
         self.write_indent();
+        let kinds = Kinds::of(key);
+        if key.len() <= SIMPLE_KEY_BYTES && kinds.is_word(key) {
+            self.simple_key = true;
+            return self.word(key);
+        }
         if self.emitter == Emitter::V2 && (key.len() > 128 || key.contains('\u{85}')) {
             self.check_json_key(key);
         }
         let through_json;
-        let mut key = key;
-        if let Some(changed) = self.json_round_trip(key) {
+        let (mut key, mut kinds) = (key, kinds);
+        if let Some(changed) = self.json_round_trip(key, kinds) {
             through_json = changed;
-            key = &through_json;
+            (key, kinds) = (&through_json, Kinds::of(&through_json));
         }
-        let analysis = analyze(key, self.emitter);
+        let analysis = analyze(key, kinds, self.emitter);
         self.simple_key = !analysis.multiline && key.len() <= SIMPLE_KEY_BYTES;
         if !self.simple_key {
             self.indicator("?", true, false, true);
@@ -133,20 +140,27 @@ impl<'o> Writer<'o> {
     /// A string.
     pub fn string(&mut self, text: &str) {
         self.before_value();
-        if let Some(changed) = self.json_round_trip(text) {
-            return self.string_as_is(&changed);
+        let kinds = Kinds::of(text);
+        if kinds.is_word(text) {
+            return self.word(text);
         }
-        self.string_as_is(text);
+        if let Some(changed) = self.json_round_trip(text, kinds) {
+            return self.string_as_is(&changed, Kinds::of(&changed));
+        }
+        self.string_as_is(text, kinds);
     }
 
-    fn string_as_is(&mut self, text: &str) {
-        let analysis = analyze(text, self.emitter);
+    fn string_as_is(&mut self, text: &str, kinds: Kinds) {
+        let analysis = analyze(text, kinds, self.emitter);
         let style = style_of(text, &analysis, false, self.emitter);
         self.scalar(text, style, false);
     }
 
     /// A signed integer.
     pub fn int(&mut self, n: i64) {
+        if (0..10).contains(&n) {
+            return self.token(&"0123456789"[n as usize..=n as usize]);
+        }
         self.token(&n.to_string());
     }
 
@@ -160,6 +174,9 @@ impl<'o> Writer<'o> {
     pub fn float(&mut self, x: f64) {
         if self.emitter == Emitter::V3 {
             return self.token(&num::format_yaml(x));
+        }
+        if let Some(n) = exact_integer(x) {
+            return self.int(n);
         }
         match float_through_json(x) {
             Ok(text) => self.token(&text),
@@ -195,6 +212,11 @@ impl<'o> Writer<'o> {
     /// A scalar without quotes that cannot be mistaken for anything else.
     fn token(&mut self, text: &str) {
         self.before_value();
+        self.word(text);
+    }
+
+    /// ASCII without blanks that is written as it is.
+    fn word(&mut self, text: &str) {
         self.space_before();
         self.out.push_str(text);
         self.column += text.len();
@@ -204,8 +226,8 @@ impl<'o> Writer<'o> {
 
     /// The original's strings pass through JSON, and go-yaml reads that JSON by YAML's rules: NEL is a line break
     /// there, DEL and the C1 controls are refused.
-    fn json_round_trip(&mut self, text: &str) -> Option<String> {
-        if self.emitter == Emitter::V3 || text.bytes().all(|b| b < 0x7F) || !text.chars().any(json_misread) {
+    fn json_round_trip(&mut self, text: &str, kinds: Kinds) -> Option<String> {
+        if self.emitter == Emitter::V3 || kinds.is_ascii() || !text.chars().any(json_misread) {
             return None;
         }
         match crate::yaml::json::read_back(text) {
@@ -280,219 +302,38 @@ impl<'o> Writer<'o> {
         self.column = 0;
     }
 
-    fn write_indent(&mut self) {
+    fn blanks(&mut self, mut count: usize) {
         const BLANKS: &str = "                                                                ";
+        while count > 0 {
+            let n = count.min(BLANKS.len());
+            self.out.push_str(&BLANKS[..n]);
+            count -= n;
+        }
+    }
+
+    fn write_indent(&mut self) {
         let indent = usize::try_from(self.indent).unwrap_or(0);
         if !self.indention || self.column > indent || self.column == indent && !self.whitespace {
             self.line_break();
         }
-        while self.column < indent {
-            let n = (indent - self.column).min(BLANKS.len());
-            self.out.push_str(&BLANKS[..n]);
-            self.column += n;
+        if self.column < indent {
+            self.blanks(indent - self.column);
+            self.column = indent;
         }
         self.whitespace = true;
         self.indention = true;
-    }
-
-    fn put(&mut self, c: char) {
-        self.out.push(c);
-        self.column += 1;
-    }
-
-    /// A line break character as it is: `\n` is written as a break, the others are copied.
-    fn put_break(&mut self, c: char) {
-        self.out.push(c);
-        self.column = 0;
-    }
-
-    fn scalar(&mut self, text: &str, style: Style, simple_key: bool) {
-        let outer = self.indent;
-        self.indent = if self.indent < 0 { INDENT } else { self.indent + INDENT };
-        match style {
-            Style::Plain => self.plain(text, !simple_key),
-            Style::SingleQuoted => self.single_quoted(text, !simple_key),
-            Style::DoubleQuoted => self.double_quoted(text, !simple_key),
-            Style::Literal | Style::Folded => self.literal(text),
-        }
-        self.indent = outer;
-    }
-
-    fn width(&self) -> usize {
-        if self.emitter == Emitter::V3 { usize::MAX } else { WIDTH }
-    }
-
-    /// Whether a text of this many bytes certainly needs no folding here.
-    fn fits(&self, text: &str, fold: bool) -> bool {
-        !fold || self.emitter == Emitter::V3 || self.column + text.len() <= WIDTH || !text.contains(' ')
-    }
-
-    fn plain(&mut self, text: &str, fold: bool) {
-        self.space_before();
-        if self.fits(text, fold) {
-            // No break can stand in a plain scalar: it would have been written in another style.
-            self.out.push_str(text);
-            self.column += if text.is_ascii() { text.len() } else { text.chars().count() };
-        } else {
-            self.folded_words(text, usize::MAX, 0);
-        }
-        self.whitespace = false;
-        self.indention = false;
-    }
-
-    /// Copies text, breaking lines at single blanks beyond the width. Blanks at byte offsets `first_byte..` before
-    /// `last` only.
-    fn folded_words(&mut self, text: &str, last: usize, first_byte: usize) {
-        let (mut spaces, mut breaks) = (false, false);
-        let bytes = text.as_bytes();
-        for (i, c) in text.char_indices() {
-            if c == ' ' {
-                let may_fold = i >= first_byte && i < last;
-                if !spaces && self.column > self.width() && may_fold && bytes.get(i + 1) != Some(&b' ') {
-                    self.write_indent();
-                } else {
-                    self.put(' ');
-                }
-                spaces = true;
-            } else if is_break(c) {
-                if !breaks && c == '\n' {
-                    self.line_break();
-                }
-                self.put_break(c);
-                self.indention = true;
-                breaks = true;
-            } else {
-                if breaks {
-                    self.write_indent();
-                }
-                if c == '\'' && first_byte == 1 {
-                    self.put('\'');
-                }
-                self.put(c);
-                self.indention = false;
-                spaces = false;
-                breaks = false;
-            }
-        }
-    }
-
-    fn single_quoted(&mut self, text: &str, fold: bool) {
-        self.indicator("'", true, false, false);
-        let last = if fold { text.len().saturating_sub(1) } else { 0 };
-        self.folded_words(text, last, 1);
-        self.indicator("'", false, false, false);
-        self.whitespace = false;
-        self.indention = false;
-    }
-
-    fn double_quoted(&mut self, text: &str, fold: bool) {
-        self.indicator("\"", true, false, false);
-        let bytes = text.as_bytes();
-        let last = text.len().saturating_sub(1);
-        // The original asks whether the text, not the character, starts with a byte order mark.
-        let escape_all = text.starts_with('\u{FEFF}');
-        let mut spaces = false;
-        for (i, c) in text.char_indices() {
-            if escape_all || !is_printable(c) || is_break(c) || matches!(c, '"' | '\\') {
-                self.escape(c);
-                spaces = false;
-            } else if c == ' ' {
-                if fold && !spaces && self.column > self.width() && i > 0 && i < last {
-                    self.write_indent();
-                    if bytes.get(i + 1) == Some(&b' ') {
-                        self.put('\\');
-                    }
-                } else {
-                    self.put(' ');
-                }
-                spaces = true;
-            } else {
-                self.put(c);
-                spaces = false;
-            }
-        }
-        self.indicator("\"", false, false, false);
-        self.whitespace = false;
-        self.indention = false;
-    }
-
-    fn escape(&mut self, c: char) {
-        self.put('\\');
-        let short = match c {
-            '\0' => '0',
-            '\u{7}' => 'a',
-            '\u{8}' => 'b',
-            '\t' => 't',
-            '\n' => 'n',
-            '\u{b}' => 'v',
-            '\u{c}' => 'f',
-            '\r' => 'r',
-            '\u{1b}' => 'e',
-            '"' => '"',
-            '\\' => '\\',
-            '\u{85}' => 'N',
-            '\u{a0}' => '_',
-            '\u{2028}' => 'L',
-            '\u{2029}' => 'P',
-            _ => {
-                let n = c as u32;
-                let hex = match n {
-                    0..=0xFF => format!("x{n:02X}"),
-                    0x100..=0xFFFF => format!("u{n:04X}"),
-                    _ => format!("U{n:08X}"),
-                };
-                self.out.push_str(&hex);
-                self.column += hex.len();
-                return;
-            }
-        };
-        self.put(short);
-    }
-
-    fn literal(&mut self, text: &str) {
-        self.indicator("|", true, false, false);
-        if text.starts_with(|c| c == ' ' || is_break(c)) {
-            self.indicator("2", false, false, false);
-        }
-        let mut from_end = text.chars().rev();
-        match (from_end.next(), from_end.next()) {
-            (Some(last), before) if is_break(last) => {
-                if before.is_none_or(is_break) {
-                    self.indicator("+", false, false, false);
-                }
-            }
-            _ => self.indicator("-", false, false, false),
-        }
-        self.line_break();
-        self.indention = true;
-        self.whitespace = true;
-        let mut breaks = true;
-        let mut rest = text;
-        while let Some(c) = rest.chars().next() {
-            if is_break(c) {
-                self.put_break(c);
-                self.indention = true;
-                breaks = true;
-                rest = &rest[c.len_utf8()..];
-                continue;
-            }
-            if breaks {
-                self.write_indent();
-            }
-            let end = rest.find(is_break).unwrap_or(rest.len());
-            self.out.push_str(&rest[..end]);
-            // Only "beyond the indentation or not" matters from here to the next break.
-            self.column += end;
-            self.indention = false;
-            breaks = false;
-            rest = &rest[end..];
-        }
     }
 }
 
 /// Characters that Go's JSON writes as they are and go-yaml does not read back as they are.
 fn json_misread(c: char) -> bool {
     matches!(c, '\u{7F}'..='\u{9F}' | '\u{FFFE}' | '\u{FFFF}')
+}
+
+/// The integer that a float64 is, if all of its digits count and it has a sign only if it is negative.
+fn exact_integer(x: f64) -> Option<i64> {
+    const EXACT: f64 = 1e15;
+    (x.abs() < EXACT && x.fract() == 0.0 && x.to_bits() != (-0.0_f64).to_bits()).then_some(x as i64)
 }
 
 /// The text of a float64 after JSON and go-yaml v2: integral values become integers while they fit.

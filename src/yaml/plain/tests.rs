@@ -42,12 +42,14 @@ impl Sink for Nothing {
 /// Whether a text is plain. If so, the reader must take it and find the same in it.
 fn agrees(text: &str) -> bool {
     let limits = Limits::default();
-    if read_plain(text, &limits, &mut Nothing).is_none() {
+    let plain = read_plain_json(text, &limits);
+    if plain.is_none() && read_plain(text, &limits, &mut Nothing).is_none() {
         return false;
     }
     let read = read_v2_json(text, &limits).unwrap_or_else(|e| panic!("{text}: {e}"));
-    if let Some(plain) = read_plain_json(text, &limits) {
+    if let Some(plain) = plain {
         assert_eq!(plain, json(&read), "{text}");
+        assert_eq!(read_plain_v2_json(text, &limits).as_ref(), Some(&read), "{text}");
     }
     true
 }
@@ -93,11 +95,28 @@ fn what_is_read_as_plain_is_what_the_reader_takes() {
         "  /: t\n",
         "  'p:q': [u, \"v w\", 'x', 1,  ~]\n",
         "- 'y'\n",
+        "a: &n\n",
+        "  b: &n\n",
+        "  z: *n\n",
+        "  <<: *n\n",
+        "<<: [*n, *m]\n",
+        "b: &m\n",
+        "  s: \"t \\n\n",
+        "  u\" # v\n",
+        "  ? \"A\"\n",
+        "? 'B'\n",
+        ": C\n",
+        "  :\n",
+        "    words \"of\" text # D\n",
+        "  d: {\n",
+        "  }\n",
+        "a: >\n",
+        "00-x.cnf: ^a(b)\n",
     ];
     let mut taken = 0;
     let n = pieces.len();
     for number in 0..2 * n * n * n {
-        let first = if number < n * n * n { "a:\n" } else { "a:\n  b:\n" };
+        let first = if number < n * n * n { "a:\n" } else { "a: &n\n  b:\n" };
         let text: String = first.to_owned() + &[0, 1, 2].map(|i| pieces[number / n.pow(i) % n]).concat();
         taken += usize::from(agrees(&text));
     }
@@ -112,8 +131,42 @@ fn what_a_generator_writes_means_the_same() {
         (state >> 33) as usize % n
     };
     let keys = [
-        "a", "b", "kind", "c/d.e-f", "\"q r\"", "on", "12", "x_1", "/", "/v2", "p:q:r", "a::", "'s: t'",
-        "a+b", "'u''v'", ":", "~", "p:q r",
+        "a",
+        "b",
+        "kind",
+        "c/d.e-f",
+        "\"q r\"",
+        "on",
+        "12",
+        "x_1",
+        "/",
+        "/v2",
+        "p:q:r",
+        "a::",
+        "'s: t'",
+        "a+b",
+        "'u''v'",
+        ":",
+        "~",
+        "p:q r",
+        "0",
+        "00-a",
+        "7",
+        "1.5",
+        "-1",
+        "010",
+        "2020-01-01",
+        "1e3",
+        "no",
+        "Null",
+        "y",
+        "off",
+        "tru",
+        "NAME",
+        "falsy",
+        "nul",
+        "0x1f",
+        "1_0",
     ];
     let values = [
         "",
@@ -196,6 +249,18 @@ fn what_a_generator_writes_means_the_same() {
         " [/a/b, .5, 2020-01-01, No]",
         " ~ # x",
         " ~a",
+        " &n",
+        " *n",
+        " [a,",
+        " b, 'c']",
+        " ]",
+        " {",
+        " <no value>",
+        " <<",
+        " ^x$",
+        " \\d",
+        " -",
+        " >-",
     ];
     let mut taken = 0;
     for _ in 0..60_000 {
@@ -207,7 +272,11 @@ fn what_a_generator_writes_means_the_same() {
             let spaces = if below(9) > 0 { 2 * depth } else { below(7) };
             text.push_str(&" ".repeat(spaces));
             text.push_str(["", "", "", "", "- ", "- - ", "-   ", "# "][below(8)]);
-            if below(8) > 0 {
+            if below(40) == 0 {
+                text.push_str(["? \"x y\"", "? 'z'", "<<: *n", "}", "? w"][below(5)]);
+            } else if below(30) == 0 {
+                text.push(':');
+            } else if below(8) > 0 {
                 let rare = below(6) == 0;
                 text.push_str(keys[below(if rare { keys.len() } else { 4 })]);
                 text.push(':');
@@ -233,7 +302,10 @@ fn values_files_and_manifests_are_plain() {
     for refused in [
         "a: {b: c}\n",
         "a: [{b: c}]\n",
-        "a: [b,\n  c]\n",
+        "a: [b,\nc]\n",
+        "a: [b,\n\n  c]\n",
+        "a: [b\n  c]\n",
+        "a: [b, # d\n  c]\n",
         "a: b: c\n",
         "a: &b c\n",
         "a: *b\n",
@@ -241,14 +313,29 @@ fn values_files_and_manifests_are_plain() {
         "a: \u{85}\n",
         "a: \u{e9}\n",
         "a:\n\tb: c\n",
+        "a: &n\n  b: *n\n",
+        "a: &n\n  b: c\nd:\n  <<: [*n, ",
+        "a: &n\n  b: c\nd:\n  <<: [",
+        "a: &n\n  b: &n\n    c: d\n",
+        "a: *n\n",
+        "a: &n\nb: *n\n",
+        "a: &n\n  text\n",
+        "? a\n: b\n",
+        "a:\n  ? 'b'\n  c: d\n",
+        "a: b\n\n  c\n",
+        "a: b # c\n  d\n",
+        "a: b\n  c: d\n",
+        "a: {\n}\n",
         "text\n",
         "- a\n",
         "a: 'b\n",
+        "a: 'b\nc'\n",
+        "a: 'b\n\n  c'\n",
+        "a: \"b\\\n  c\"\n",
+        "a: 'b\n  it''s'\n",
         "%x\n",
         "a: 1\n---\nb: 1\n",
         "kind: \"a\nspec: 1\nkind: b\"\n",
-        "# only\n",
-        "",
     ] {
         assert!(!agrees(refused), "{refused}");
     }
@@ -260,6 +347,49 @@ fn values_files_and_manifests_are_plain() {
         read["paste"]["p:q"],
         Json::from(vec!["r, s".into(), "t".into(), Json::from(1.0), Json::Null])
     );
-    // What a folded scalar says is left to the reader.
-    assert!(agrees("a: >\n  b\n") && read_plain_json("a: >\n  b\n", &Limits::default()).is_none());
+}
+
+#[test]
+fn rarer_shapes_mean_what_the_reader_says() {
+    let text = "a: &n\n  b: 1\n  c:\n  - d\nm:\n  b: 2\n  <<: *n\n  e: f\nk: &k\n- *n\nl: *k\nt:\n- set -x;\n  run \"it\" - now\n  : # c\n";
+    assert!(!agrees(text));
+    let text = text.replace("  : # c\n", "  :x # c\n");
+    assert!(agrees(&text));
+    let read = read_plain_json(&text, &Limits::default()).unwrap();
+    assert_eq!(read["m"], serde_json::json!({"b": 1.0, "c": ["d"], "e": "f"}));
+    assert_eq!(read["l"][0]["c"][0], "d");
+    assert_eq!(read["t"][0], "set -x; run \"it\" - now :x");
+    let text = "a: &n\n  b: 1\n  c: 1\nd: &m\n  b: 2\n  e: 2\nf:\n  b: 3\n  <<: [*n , *m]\n  e: 4\n";
+    assert!(agrees(text));
+    let read = read_plain_json(text, &Limits::default()).unwrap();
+    assert_eq!(read["f"], serde_json::json!({"b": 1.0, "c": 1.0, "e": 4.0}));
+    let text = "a: \"b \\\"c\\\"  \n  d\\n\n e\" # f\ng: 'h\n   i'\n";
+    assert!(agrees(text));
+    let read = read_plain_json(text, &Limits::default()).unwrap();
+    assert_eq!((&read["a"], &read["g"]), (&Json::from("b \"c\" d\n e"), &Json::from("h i")));
+    let text = "a:\n  ? \"!=\"\n  :\n    b: 1\n  ? 'c'\n  : d\ne: {\n  }\n0: ^x\nv: [ x,\n 'y'\n  ]\nf: >-\n  g\n  h\ni: >\n  j\n\n";
+    assert!(agrees(text));
+    let read = read_plain_json(text, &Limits::default()).unwrap();
+    let want = serde_json::json!({
+        "a": {"!=": {"b": 1.0}, "c": "d"}, "e": {}, "0": "^x", "v": ["x", "y"], "f": "g h", "i": "j\n"
+    });
+    assert_eq!(read, want);
+    // What these say is left to the reader.
+    for text in ["a: >\n  b\n\n  c\n", "a: >\n  b\n    c\n", "a: |\n  no line break at the end"] {
+        assert!(agrees(text) && read_plain_json(text, &Limits::default()).is_none(), "{text}");
+    }
+    for empty in ["", "# only\n", "---\n# only\n"] {
+        assert!(agrees(empty));
+        assert_eq!(read_plain_json(empty, &Limits::default()), Some(Json::Null), "{empty}");
+    }
+}
+
+#[test]
+fn what_names_stand_for_is_limited() {
+    let mut text = "a0: &a0\n  x: y\n".to_owned();
+    for n in 1..30 {
+        let before = n - 1;
+        text.push_str(&format!("a{n}: &a{n}\n- *a{before}\n- *a{before}\n"));
+    }
+    assert!(!agrees(&text));
 }
