@@ -153,7 +153,7 @@ fn decode(node: &Node) -> Result<Head, String> {
     Ok(head)
 }
 
-/// The documents of a file with their heads. The last one has the file's own memory: most files hold one.
+/// The documents of a file with their heads. One at the end has the file's own memory: most files hold one.
 fn documents(path: &str, mut content: String) -> Result<Vec<(Head, String)>, Error> {
     let texts = split(&content);
     let Some((last, others)) = texts.split_last() else { return Ok(Vec::new()) };
@@ -163,9 +163,15 @@ fn documents(path: &str, mut content: String) -> Result<Vec<(Head, String)>, Err
         documents.push((head(text)?, (*text).to_owned()));
     }
     let head = head(last)?;
-    let start = content.len() - last.len();
-    content.drain(..start);
-    documents.push((head, content));
+    let at_end = content.ends_with(last).then(|| content.len() - last.len());
+    let text = match at_end {
+        Some(start) => {
+            content.drain(..start);
+            content
+        }
+        None => (*last).to_owned(),
+    };
+    documents.push((head, text));
     Ok(documents)
 }
 
@@ -308,6 +314,14 @@ mod tests {
         assert_eq!((hooks[0].weight, &*hooks[0].name), (-5, "j"));
         assert_eq!(hooks[0].delete_policies, ["hook-succeeded"]);
         assert_eq!(warnings, ["c/templates/c.yaml: skipping unknown hooks \"sometime\""]);
+    }
+
+    #[test]
+    fn a_document_before_a_last_separator_is_kept_as_it_is() {
+        let text = "---\na: 1\n---\nb: 2\n---\n";
+        let files = BTreeMap::from([("c/templates/a.yaml".to_owned(), text.to_owned())]);
+        let (manifests, _) = sort(files, &mut Vec::new()).unwrap();
+        assert_eq!(manifests.iter().map(|m| &*m.text).collect::<Vec<_>>(), ["a: 1\n", "b: 2\n"]);
     }
 
     #[test]

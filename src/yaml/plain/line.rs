@@ -224,7 +224,7 @@ fn after_break(text: &str, at: usize) -> usize {
 /// Tells the scalars of a sequence in brackets, from after the first bracket; gives the next line's start.
 pub(super) fn flow<S: Sink>(text: &str, mut at: usize, sink: &mut S) -> Option<usize> {
     let bytes = text.as_bytes();
-    let is_word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'/' | b'-' | b'~');
+    let is_word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'/' | b'-' | b'~' | b'$');
     let mut empty = true;
     loop {
         at = after_break(text, at);

@@ -246,6 +246,7 @@ fn what_a_generator_writes_means_the_same() {
         " [a #b]",
         " [a]#",
         " [~]",
+        " [$.a.b, $c ]",
         " [/a/b, .5, 2020-01-01, No]",
         " ~ # x",
         " ~a",
