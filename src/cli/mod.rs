@@ -249,6 +249,40 @@ impl Command {
     }
 }
 
+/// The renderers' own part of the command line. They are started once for each chart or kustomization, and the arguments of all the
+/// other commands would be a sixth of such a start.
+#[derive(Debug, Parser)]
+#[command(name = "retune", version, propagate_version = true)]
+struct RendererCli {
+    #[arg(long, global = true, value_enum, default_value_t = ColorChoice::Auto)]
+    color: ColorChoice,
+
+    #[command(subcommand)]
+    command: RendererCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum RendererCommand {
+    Kustomize(kustomize::Args),
+    Helm(helm::Args),
+}
+
+impl Cli {
+    /// The command line's meaning. What the renderers' part does not take, help and mistakes among it, is for the whole to answer.
+    fn of(args: &[OsString]) -> Result<Self, clap::Error> {
+        if args.get(1).is_some_and(|name| name == "helm" || name == "kustomize")
+            && let Ok(RendererCli { color, command }) = RendererCli::try_parse_from(args)
+        {
+            let command = match command {
+                RendererCommand::Kustomize(args) => Command::Kustomize(args),
+                RendererCommand::Helm(args) => Command::Helm(args),
+            };
+            return Ok(Self { color, command });
+        }
+        Self::try_parse_from(args)
+    }
+}
+
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -258,7 +292,7 @@ pub fn main() -> ExitCode {
 /// Runs a command line: the process's own, or one that a test made.
 pub fn run_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
-    let cli = match Cli::try_parse_from(&args) {
+    let cli = match Cli::of(&args) {
         Ok(cli) => cli,
         Err(problem) => return error::end_of_clap(&problem, &args),
     };
@@ -286,5 +320,26 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+        RendererCli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_renderers_command_line_means_what_the_whole_one_means() {
+        let shown = |cli: Result<Cli, clap::Error>| cli.map(|c| format!("{c:?}")).map_err(|e| e.to_string());
+        for line in [
+            "helm template x chart --color never --set a=b -f c.yaml,d.yaml --api-versions v1 --show-only t.yaml",
+            "helm template --color=always chart",
+            "kustomize build --color auto --load-restrictor LoadRestrictionsNone dir",
+            "kustomize build",
+            "helm template",
+            "helm template --nonsense",
+            "helm --help",
+            "helm --version",
+            "kustomize build --help",
+            "kustomize buidl",
+        ] {
+            let args: Vec<OsString> = format!("retune {line}").split(' ').map(OsString::from).collect();
+            assert_eq!(shown(Cli::of(&args)), shown(Cli::try_parse_from(&args)), "{line}");
+        }
     }
 }

@@ -206,18 +206,20 @@ impl DiskTree {
     }
 }
 
-/// The bytes of an open file, unless there are more than the limit.
+/// The bytes of an open regular file, unless there are more than the limit.
 pub(crate) fn read_open(mut file: fs::File, limit: u64) -> io::Result<Option<Arc<[u8]>>> {
     BUFFER.with_borrow_mut(|buffer| {
         buffer.resize(BUFFER_BYTES, 0);
-        let mut length = 0;
-        while length < buffer.len() {
-            match file.read(&mut buffer[length..]) {
-                Ok(0) => return Ok((length as u64 <= limit).then(|| Arc::from(&buffer[..length]))),
-                Ok(more) => length += more,
+        let length = loop {
+            match file.read(buffer) {
+                Ok(length) => break length,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(e),
             }
+        };
+        // A regular file gives less than was asked for only where it ends.
+        if length < buffer.len() {
+            return Ok((length as u64 <= limit).then(|| Arc::from(&buffer[..length])));
         }
         let mut bytes = buffer.clone();
         file.take(limit.saturating_add(1).saturating_sub(length as u64)).read_to_end(&mut bytes)?;
