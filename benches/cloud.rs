@@ -20,6 +20,10 @@ use retune::cloud::{Cache, Offline, Options, RenderedCloud, render};
 use retune::source::git::{GitSource, Settings};
 use serde_json::{Value, json};
 
+/// As the binary has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Seconds of CPU for the first render of a whole cloud.
 const COLD_BAR: f64 = 1.5;
 /// Milliseconds from a commit to the whole cloud's objects.

@@ -14,8 +14,7 @@ use retune::helm::{self, Chart, ReleaseOptions};
 use retune::source::disk::DiskTree;
 use serde_json::{Map, json};
 
-/// As the binary without the syncer has it.
-#[cfg(not(feature = "syncer"))]
+/// As the binary has it.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
