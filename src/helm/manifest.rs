@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use memchr::memmem;
 
@@ -106,6 +107,14 @@ impl HookEvent {
     }
 }
 
+/// Where lines start that begin with `---`.
+pub(super) fn separators(text: &str) -> impl Iterator<Item = usize> {
+    static BEHIND_A_BREAK: LazyLock<memmem::Finder<'static>> =
+        LazyLock::new(|| memmem::Finder::new("\n---").into_owned());
+    let first = text.starts_with("---").then_some(0);
+    first.into_iter().chain(BEHIND_A_BREAK.find_iter(text.as_bytes()).map(|at| at + 1))
+}
+
 /// Cuts a text at lines that start with `---` (whatever follows the dashes belongs to the next document), drops what is
 /// blank.
 #[must_use]
@@ -119,8 +128,7 @@ pub(super) fn split<'t>(text: &'t str) -> Vec<&'t str> {
         }
     };
     let mut start = 0;
-    let lines = memmem::find_iter(text.as_bytes(), "\n---").map(|line_break| line_break + 1);
-    for line in text.starts_with("---").then_some(0).into_iter().chain(lines) {
+    for line in separators(text) {
         add(&text[start..line]);
         start = line + 3;
         start += text[start..].bytes().take_while(|b| matches!(b, b' ' | b'\t')).count();

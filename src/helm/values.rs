@@ -14,6 +14,7 @@ use crate::yaml::{self, Limits, Node, Tag};
 use super::coalesce::{Table, table_from_json};
 use super::decode::json_kind;
 use super::error::Error;
+use super::manifest::separators;
 use super::strvals::{self, Mode};
 
 /// Reads a values file: one or more YAML documents, merged in order.
@@ -113,12 +114,6 @@ impl Defaults {
     fn text(&self) -> Option<&str> {
         self.plain.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok())
     }
-}
-
-/// Where lines start that begin with `---`.
-fn separators(text: &str) -> impl Iterator<Item = usize> {
-    let first = text.starts_with("---").then_some(0);
-    first.into_iter().chain(memchr::memmem::find_iter(text.as_bytes(), b"\n---").map(|at| at + 1))
 }
 
 /// Cuts a stream at lines that start with `---`, each piece with the number of lines before it.

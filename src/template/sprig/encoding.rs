@@ -196,7 +196,7 @@ fn push_yaml(v: &Value, w: &mut Writer<'_>, pretty: bool, depth: usize) -> Resul
 /// # Errors
 /// What JSON cannot hold: functions, NaN.
 pub fn to_yaml(v: &Value) -> Result<String, String> {
-    let mut out = String::new();
+    let mut out = String::with_capacity(256);
     let mut w = Writer::new(&mut out);
     push_yaml(v, &mut w, false, 0)?;
     w.finish().map_err(|e| e.to_string())?;
@@ -230,7 +230,7 @@ pub(crate) fn read_plain(source: &str) -> Option<Value> {
 /// In longer texts keys are repeated.
 const MANY_KEYS: usize = 1 << 10;
 /// How many keys are kept at hand.
-const KEPT_KEYS: usize = 64;
+const KEPT_KEYS: usize = 128;
 
 /// Makes values of what is plain.
 struct Values {
@@ -251,7 +251,9 @@ impl yaml::Make for Values {
         if self.keys.is_empty() {
             self.keys.resize(KEPT_KEYS, None);
         }
-        let looks = key.len() * 7 + usize::from(*first) * 5 + usize::from(*last);
+        let middle = key.as_bytes()[key.len() / 2];
+        let looks = [*first, middle, *last].into_iter().zip([5, 3, 17]);
+        let looks = looks.fold(key.len() * 31, |sum, (byte, weight)| sum + usize::from(byte) * weight);
         let kept = &mut self.keys[looks % KEPT_KEYS];
         match kept {
             Some(kept) if **kept == *key => Rc::clone(kept),

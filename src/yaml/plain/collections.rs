@@ -136,11 +136,16 @@ impl<'t, S: Sink> Reader<'t, '_, S> {
     }
 
     /// An entry of a mapping begins.
+    #[inline]
     fn entry(&mut self, column: usize) -> Option<()> {
         let top = self.open.last()?;
-        if top.column == column && top.is_mapping && !top.awaits {
-            return Some(());
-        }
+        let goes_on = top.column == column && top.is_mapping && !top.awaits;
+        if goes_on { Some(()) } else { self.other_entry(column) }
+    }
+
+    /// An entry of another mapping than the innermost, or one after an entry without a value.
+    fn other_entry(&mut self, column: usize) -> Option<()> {
+        let top = self.open.last()?;
         if top.column == column && !top.is_mapping {
             self.close()?;
         }

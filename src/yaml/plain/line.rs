@@ -296,13 +296,23 @@ pub(super) fn rest_of_plain(text: &str, start: usize) -> Option<(usize, usize)> 
     Some((end, stop))
 }
 
+/// How far an end is looked for a word at a time: what is longer is mostly much longer.
+const NEAR: usize = 48;
+
 /// Where the first byte from an offset stands that is not part of a plain scalar: a tab, a line break, the colon of a key, or
 /// what begins a comment.
 #[inline]
 fn end_of_plain(bytes: &[u8], start: usize) -> usize {
+    let near = &bytes[..bytes.len().min(start + NEAR)];
+    let mut line_end = None;
     let mut at = start;
     loop {
-        at = find(bytes, at, |b| below(b, b' ') | equal(b, b':') | equal(b, b'#'));
+        at = find(near, at, |b| below(b, b' ') | equal(b, b':') | equal(b, b'#'));
+        if at >= near.len() {
+            let line = || at + memchr::memchr(b'\n', &bytes[at..]).unwrap_or(bytes.len() - at);
+            let end = *line_end.get_or_insert_with(line);
+            at = memchr::memchr3(b':', b'#', b'\t', &bytes[at..end]).map_or(end, |found| at + found);
+        }
         match bytes[at..] {
             [b':', next, ..] if !matches!(next, b' ' | b'\n') => at += 1,
             [b'#', ..] if at == start || bytes[at - 1] != b' ' => at += 1,

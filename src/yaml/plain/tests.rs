@@ -386,6 +386,29 @@ fn rarer_shapes_mean_what_the_reader_says() {
 }
 
 #[test]
+fn long_lines_are_read_like_short_ones() {
+    for place in 30..70 {
+        let before = "x".repeat(place);
+        for (piece, is_plain) in [
+            (":", true),
+            ("#", true),
+            (" #", true),
+            ("\\", true),
+            (": ", false),
+            ("\t", false),
+            (":\n", false),
+        ] {
+            for behind in ["", "y", ":z", " y #"] {
+                let text = format!("a: {before}{piece}{behind}\nb: c\n");
+                let is_gap = behind.is_empty() || behind.starts_with(' ');
+                assert_eq!(agrees(&text), is_plain && !(piece == ":" && is_gap), "{text}");
+            }
+        }
+        assert!(agrees(&format!("{before}: y\n{before}:z: y\n{before}z: {before}\n")));
+    }
+}
+
+#[test]
 fn what_names_stand_for_is_limited() {
     let mut text = "a0: &a0\n  x: y\n".to_owned();
     for n in 1..30 {
