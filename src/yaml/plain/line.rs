@@ -6,6 +6,8 @@ use super::{Dialect, Resolved, Scalar, Sink, resolve};
 
 /// The longest key: far below what a simple key may have.
 const MAX_KEY: usize = 200;
+/// The longest word that is no text, such as `false`.
+const LONGEST_WORD: usize = 5;
 /// The most digits of a key that is a number.
 const MAX_DIGITS: usize = 15;
 
@@ -94,7 +96,11 @@ pub(super) fn key(text: &str, at: usize) -> Option<(&str, usize)> {
             }
             _ => false,
         },
-        _ => !may_be_word(key.as_bytes()) || matches!(resolve(key, Dialect::V2), Resolved::Str),
+        _ => {
+            key.len() > LONGEST_WORD
+                || !may_be_word(key.as_bytes())
+                || matches!(resolve(key, Dialect::V2), Resolved::Str)
+        }
     };
     is_text.then_some((key, end + 1))
 }
@@ -296,26 +302,16 @@ pub(super) fn rest_of_plain(text: &str, start: usize) -> Option<(usize, usize)> 
     Some((end, stop))
 }
 
-/// How far an end is looked for a word at a time: what is longer is mostly much longer.
-const NEAR: usize = 48;
-
 /// Where the first byte from an offset stands that is not part of a plain scalar: a tab, a line break, the colon of a key, or
 /// what begins a comment.
 #[inline]
 fn end_of_plain(bytes: &[u8], start: usize) -> usize {
-    let near = &bytes[..bytes.len().min(start + NEAR)];
-    let mut line_end = None;
     let mut at = start;
     loop {
-        at = find(near, at, |b| below(b, b' ') | equal(b, b':') | equal(b, b'#'));
-        if at >= near.len() {
-            let line = || at + memchr::memchr(b'\n', &bytes[at..]).unwrap_or(bytes.len() - at);
-            let end = *line_end.get_or_insert_with(line);
-            at = memchr::memchr3(b':', b'#', b'\t', &bytes[at..end]).map_or(end, |found| at + found);
-        }
-        match bytes[at..] {
-            [b':', next, ..] if !matches!(next, b' ' | b'\n') => at += 1,
-            [b'#', ..] if at == start || bytes[at - 1] != b' ' => at += 1,
+        at = find(bytes, at, |b| below(b, b' ') | equal(b, b':') | equal(b, b'#'));
+        match bytes.get(at) {
+            Some(b':') if !matches!(bytes.get(at + 1), None | Some(b' ' | b'\n')) => at += 1,
+            Some(b'#') if at == start || bytes[at - 1] != b' ' => at += 1,
             _ => return at,
         }
     }
