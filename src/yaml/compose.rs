@@ -221,7 +221,10 @@ impl<'t> Composer<'t> {
         self.flow -= usize::from(flow);
         self.depth -= 1;
         let node = Node { value, pos };
-        if let Some(name) = anchor {
+        // A name that was given again inside is that one's: `a: &n {b: &n {c: d}}`.
+        if let Some(name) = anchor
+            && matches!(self.anchors.get(name), Some(Anchor::Open))
+        {
             self.anchors.insert(name.into(), Anchor::Node(node.clone(), self.decoded - before + 1));
         }
         Ok(node)

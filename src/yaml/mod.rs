@@ -73,6 +73,17 @@ mod tests {
     }
 
     #[test]
+    fn a_name_given_again_inside_its_node_is_the_inner_ones() {
+        let text = "a: &n\n  b: &n\n    c: d\n  e: *n\nx: *n\n";
+        assert_eq!(print(text), "a:\n  b:\n    c: d\n  e:\n    c: d\nx:\n  c: d\n");
+        let node = read_v2_json(text, &Limits::default()).expect("readable");
+        assert_eq!(
+            json::to_json(&node, false).expect("JSON"),
+            r#"{"a":{"b":{"c":"d"},"e":{"c":"d"}},"x":{"c":"d"}}"#
+        );
+    }
+
+    #[test]
     fn billion_laughs_is_refused() {
         let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
         for i in 1..12 {
