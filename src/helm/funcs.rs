@@ -24,8 +24,10 @@ pub(super) const WARN_END: &str = "HELM_ERR_END";
 /// How often a template may be on the stack through `include`.
 const MAX_INCLUDES: u32 = 1000;
 
+/// How large a buffer is at first.
+const FIRST_BUFFER: usize = 4 << 10;
 /// A buffer that has become larger is not kept.
-const LARGEST_BUFFER: usize = 16 << 10;
+const LARGEST_BUFFER: usize = 256 << 10;
 
 /// The name under which Helm's engine parses the texts of `tpl`, and of the set of templates itself.
 pub(super) const ROOT_NAME: &str = "gotpl";
@@ -135,7 +137,7 @@ fn include(exec: &mut Exec, args: &[Value]) -> Result<Value, FuncError> {
     if !reusable {
         watch::host_used();
     }
-    let mut out = state.buffers.borrow_mut().pop().unwrap_or_default();
+    let mut out = state.buffers.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(FIRST_BUFFER));
     let done = match exec.set().get(&name) {
         Some(template) => exec.run_template(&template, args[1].clone(), &mut out).map_err(FuncError::from),
         None => Err(FuncError::new(format!(

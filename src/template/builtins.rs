@@ -139,7 +139,7 @@ fn index(args: &[Value], interface: bool) -> Result<Slot, FuncError> {
     if matches!(args[0], Value::Nil) {
         return Err("index of untyped nil".into());
     }
-    let [_, first, rest @ ..] = args else { return Ok(Slot { value: args[0].clone(), interface }) };
+    let [_, first, rest @ ..] = args else { return Ok(Slot::new(args[0].clone(), interface)) };
     let mut item = element(&args[0], first)?;
     for key in rest {
         item = element(&item.value, key)?;

@@ -130,9 +130,10 @@ impl<'t> Frame<'t, '_> {
                 return Ok(call(self.exec, &argv, interface));
             }
         };
+        let interface = first.interface();
         Ok(match second {
-            None => call(self.exec, &[first.value], first.interface),
-            Some(second) => call(self.exec, &[first.value, second.value], first.interface),
+            None => call(self.exec, &[first.value], interface),
+            Some(second) => call(self.exec, &[first.value, second.value], interface),
         })
     }
 
@@ -148,12 +149,12 @@ impl<'t> Frame<'t, '_> {
         let mut interface = false;
         for (i, arg) in args.iter().enumerate() {
             let slot = self.argument(dot, signature.param(i), arg)?;
-            interface |= i == 0 && slot.interface;
+            interface |= i == 0 && slot.interface();
             argv.push(slot.value);
         }
         if let Some(last) = last {
             let slot = self.fit(last, signature.param(argv.len()))?;
-            interface |= argv.is_empty() && slot.interface;
+            interface |= argv.is_empty() && slot.interface();
             argv.push(slot.value);
         }
         Ok(interface)
@@ -162,11 +163,11 @@ impl<'t> Frame<'t, '_> {
     /// Go's `validateType`: a value for a place of type `ty`.
     fn fit(&self, slot: Slot, ty: Type) -> Result<Slot, Raise> {
         if fits(&slot, ty) {
-            return Ok(Slot { interface: slot.interface && matches!(ty, Type::Any | Type::Reflect), ..slot });
+            return Ok(taken(slot, ty));
         }
         if slot.is_invalid() {
             if ty.nillable() {
-                return Ok(Slot { value: Value::zero(ty), interface: ty == Type::Any });
+                return Ok(Slot::of(ty, Value::zero(ty)));
             }
             return self.error(format!("invalid value; expected {ty}"));
         }
@@ -202,7 +203,10 @@ impl<'t> Frame<'t, '_> {
         match expr {
             Expr::Dot(_) => Ok(dot.clone()),
             Expr::Field(_, names) => self.fields(dot, dot, expr, names, &[], None),
-            Expr::Variable(v) => self.variable(dot, expr, v, &[], None),
+            Expr::Variable(v) => match self.slot(v) {
+                Some(slot) if v.fields.is_empty() => Ok(slot.clone()),
+                _ => self.variable(dot, expr, v, &[], None),
+            },
             Expr::Pipe(pipe) => Ok(Slot::plain(roomy(|| self.pipeline(dot, pipe))?)),
             Expr::Function(f) => match &f.callee {
                 Callee::Builtin(b) => self.call_builtin(dot, *b, Place::Expr(expr), &[], None),
@@ -226,17 +230,13 @@ impl<'t> Frame<'t, '_> {
             | Expr::Pipe(_)
             | Expr::Function(_)
             | Expr::Chain(_) => {
-                let mut slot = self.operand(dot, expr)?;
-                if fits(&slot, ty) {
-                    slot.interface &= matches!(ty, Type::Any | Type::Reflect);
-                    return Ok(slot);
-                }
-                self.fit(slot, ty)
+                let slot = self.operand(dot, expr)?;
+                if fits(&slot, ty) { Ok(taken(slot, ty)) } else { self.fit(slot, ty) }
             }
             Expr::String(_, value) if matches!(ty, Type::String | Type::Any | Type::Reflect) => {
                 Ok(Slot::plain(value.clone()))
             }
-            Expr::Nil(_) if ty.nillable() => Ok(Slot { value: Value::zero(ty), interface: ty == Type::Any }),
+            Expr::Nil(_) if ty.nillable() => Ok(Slot::of(ty, Value::zero(ty))),
             Expr::Nil(_) => self.error(format!("cannot assign nil to {ty}")),
             Expr::Bool(..) | Expr::Number(_) if matches!(ty, Type::Any | Type::Reflect) => {
                 self.operand(dot, expr)
@@ -277,6 +277,12 @@ fn fits(slot: &Slot, ty: Type) -> bool {
         (Value::Map(map), Type::Map(Type::Any)) => matches!(map.go_type(), Type::Map(Type::Any)),
         _ => false,
     }
+}
+
+/// A value that fits, in a place of type `ty`.
+#[inline]
+fn taken(slot: Slot, ty: Type) -> Slot {
+    if matches!(ty, Type::Any | Type::Reflect) { slot } else { Slot::plain(slot.value) }
 }
 
 fn typed_number(n: &Number, ty: Type) -> Option<Value> {

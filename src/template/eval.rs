@@ -24,28 +24,50 @@ pub(super) type Raise = Box<ExecError>;
 #[derive(Clone)]
 pub(super) struct Slot {
     pub(super) value: Value,
-    pub(super) interface: bool,
+    place: Static,
+}
+
+/// A static type, as far as it counts. It is as wide as a word so that a slot is moved in whole words.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
+enum Static {
+    Own,
+    Interface,
 }
 
 impl Slot {
     /// A value of its own type.
+    #[inline]
     pub(super) fn plain(value: Value) -> Self {
-        Self { value, interface: false }
+        Self { value, place: Static::Own }
     }
 
     /// A value that stands in a place of type `ty`.
+    #[inline]
     pub(super) fn of(ty: Type, value: Value) -> Self {
-        Self { value, interface: matches!(ty, Type::Any) }
+        Self::new(value, matches!(ty, Type::Any))
+    }
+
+    /// A value of its own type or in an interface.
+    #[inline]
+    pub(super) fn new(value: Value, interface: bool) -> Self {
+        Self { value, place: if interface { Static::Interface } else { Static::Own } }
+    }
+
+    /// Whether its static type is `interface {}`.
+    #[inline]
+    pub(super) fn interface(&self) -> bool {
+        self.place == Static::Interface
     }
 
     /// Go's zero `reflect.Value`.
     pub(super) fn is_invalid(&self) -> bool {
-        !self.interface && matches!(self.value, Value::Nil)
+        !self.interface() && matches!(self.value, Value::Nil)
     }
 
     /// The static type's name.
     pub(super) fn type_name(&self) -> String {
-        if self.interface { "interface {}".to_owned() } else { self.value.type_name().into_owned() }
+        if self.interface() { "interface {}".to_owned() } else { self.value.type_name().into_owned() }
     }
 }
 
@@ -414,21 +436,29 @@ impl<'t, 'e> Frame<'t, 'e> {
         last: Option<Slot>,
     ) -> Result<Slot, Raise> {
         self.place = Place::Expr(expr);
-        let Some((_, slot)) = self.exec.vars[self.base..].iter().rev().find(|(id, _)| *id == v.id) else {
+        let Some(slot) = self.slot(v) else {
             return self.error(format!("undefined variable: {}", v.name));
         };
+        let has_args = args.len() > 1 || last.is_some();
         if v.fields.is_empty() {
-            let value = slot.clone();
-            if args.len() > 1 || last.is_some() {
+            let slot = slot.clone();
+            if has_args {
                 self.not_a_function(args, last.as_ref())?;
             }
-            return Ok(value);
+            return Ok(slot);
         }
-        let (receiver, names) = match reach(slot, &v.fields, args.len() > 1 || last.is_some()) {
-            Some(reached) => (self.found(reached.found, reached.ty, reached.name)?, reached.left),
-            None => (slot.clone(), &*v.fields),
-        };
-        if names.is_empty() { Ok(receiver) } else { self.go_on(dot, receiver, expr, names, args, last) }
+        if !has_args && let Some(found) = reach(slot, &v.fields) {
+            return Ok(found);
+        }
+        let slot = slot.clone();
+        self.go_along(dot, slot, expr, &v.fields, args, last)
+    }
+
+    /// What a variable holds, without its fields.
+    #[inline]
+    pub(super) fn slot(&self, v: &Variable) -> Option<&Slot> {
+        let mut seen = self.exec.vars[self.base..].iter().rev();
+        seen.find(|(id, _)| *id == v.id).map(|(_, slot)| slot)
     }
 
     pub(super) fn chain(
@@ -454,54 +484,30 @@ impl<'t, 'e> Frame<'t, 'e> {
         args: &'t [Expr],
         last: Option<Slot>,
     ) -> Result<Slot, Raise> {
-        let (receiver, names) = match reach(receiver, names, args.len() > 1 || last.is_some()) {
-            Some(reached) => (self.found(reached.found, reached.ty, reached.name)?, reached.left),
-            None => (receiver.clone(), names),
-        };
-        if names.is_empty() { Ok(receiver) } else { self.go_on(dot, receiver, expr, names, args, last) }
+        if args.len() <= 1
+            && last.is_none()
+            && let Some(found) = reach(receiver, names)
+        {
+            return Ok(found);
+        }
+        self.go_along(dot, receiver.clone(), expr, names, args, last)
     }
 
-    /// The same from a value on the way.
-    fn go_on(
+    /// The same, name by name.
+    fn go_along(
         &mut self,
         dot: &Slot,
         mut receiver: Slot,
         expr: &'t Expr,
-        mut names: &'t [Name],
+        names: &'t [Name],
         args: &'t [Expr],
-        mut last: Option<Slot>,
+        last: Option<Slot>,
     ) -> Result<Slot, Raise> {
-        while let [name, rest @ ..] = names {
-            if let Some(reached) = reach(&receiver, names, args.len() > 1 || last.is_some()) {
-                names = reached.left;
-                receiver = self.found(reached.found, reached.ty, reached.name)?;
-                continue;
-            }
-            receiver = if rest.is_empty() {
-                self.field(dot, &receiver, name, expr, args, last.take())?
-            } else {
-                self.field(dot, &receiver, name, expr, &[], None)?
-            };
-            names = rest;
+        let Some((end, path)) = names.split_last() else { return Ok(receiver) };
+        for name in path {
+            receiver = self.field(dot, &receiver, name, expr, &[], None)?;
         }
-        Ok(receiver)
-    }
-
-    /// What was found in a map under a name, in a place of type `ty`.
-    #[inline]
-    fn found(&self, found: Option<Value>, ty: Type, name: &str) -> Result<Slot, Raise> {
-        match found {
-            Some(value) => Ok(Slot::of(ty, value)),
-            None => self.missing(ty, name),
-        }
-    }
-
-    fn missing(&self, ty: Type, name: &str) -> Result<Slot, Raise> {
-        match self.exec.set().missing_key() {
-            MissingKey::Default => Ok(Slot::plain(Value::Nil)),
-            MissingKey::Zero => Ok(Slot::of(ty, Value::zero(ty))),
-            MissingKey::Error => self.error(format!("map has no entry for key {}", quote(name.as_bytes()))),
-        }
+        self.field(dot, &receiver, end, expr, args, last)
     }
 
     fn field(
@@ -549,32 +555,29 @@ impl<'t, 'e> Frame<'t, 'e> {
         if has_args {
             return self.error(format!("{name} is not a method but has arguments"));
         }
-        self.found(map.get(name), map.go_type().elem(), name)
+        let ty = map.go_type().elem();
+        if let Some(value) = map.get(name) {
+            return Ok(Slot::of(ty, value));
+        }
+        match self.exec.set().missing_key() {
+            MissingKey::Default => Ok(Slot::plain(Value::Nil)),
+            MissingKey::Zero => Ok(Slot::of(ty, Value::zero(ty))),
+            MissingKey::Error => self.error(format!("map has no entry for key {}", quote(name.as_bytes()))),
+        }
     }
 }
 
 /// How many names are gone along at once, map within map.
 const MAX_REACH: usize = 16;
 
-/// How far names lead from map to map.
-struct Reached<'t> {
-    /// What is found under the last name that was looked up.
-    found: Option<Value>,
-    /// The type of the place it stands in.
-    ty: Type,
-    name: &'t Name,
-    /// The names after it.
-    left: &'t [Name],
-}
-
-/// Goes along names, if the first is that of a map's entry. The last is not looked up if it `has_args`.
+/// What names lead to, if all of them lead from map to map, as most do.
 #[inline]
-fn reach<'t>(receiver: &Slot, names: &'t [Name], has_args: bool) -> Option<Reached<'t>> {
-    let count = names.len().checked_sub(usize::from(has_args))?.min(MAX_REACH);
-    let map = receiver.value.table(names[..count].first()?)?;
-    let (found, ty, left) = map.reach(&names[..count]);
-    let at = count - left;
-    Some(Reached { found, ty, name: &names[at - 1], left: &names[at..] })
+fn reach(receiver: &Slot, names: &[Name]) -> Option<Slot> {
+    if names.len() > MAX_REACH {
+        return None;
+    }
+    let (value, interface) = receiver.value.table(names.first()?)?.reach(names)?;
+    Some(Slot::new(value, interface))
 }
 
 fn index_slot(i: usize) -> Slot {

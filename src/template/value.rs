@@ -216,15 +216,15 @@ impl Map {
         self.entries.borrow().get(key).cloned()
     }
 
-    /// Goes along names as long as they lead from map to map. Gives the value under the last one that was looked up, the
-    /// type of the place it stands in, and how many names are left. There is one name at least.
-    pub(super) fn reach(&self, names: &[Name]) -> (Option<Value>, Type, usize) {
-        let [name, rest @ ..] = names else { return (None, Type::Any, 0) };
+    /// What stands under names that lead from map to map, if all of them do, and whether its static type is `interface {}`.
+    pub(super) fn reach(&self, names: &[Name]) -> Option<(Value, bool)> {
+        let (name, rest) = names.split_first()?;
         self.note_read(name, name.key);
         let entries = self.entries.borrow();
-        match (entries.get(name), rest) {
-            (Some(value), [next, ..]) if let Some(map) = value.table(next) => map.reach(rest),
-            (value, _) => (value.cloned(), self.ty.elem(), rest.len()),
+        let value = entries.get(name)?;
+        match rest.first() {
+            None => Some((value.clone(), matches!(self.ty.elem(), Type::Any))),
+            Some(next) => value.table(next)?.reach(rest),
         }
     }
 
@@ -405,7 +405,7 @@ impl Value {
             Type::BYTES => Self::Bytes(Rc::new([])),
             Type::List(_) => Self::List(Rc::new(List::nil(ty))),
             Type::Map(_) => Self::Map(Rc::new(Map::nil(ty))),
-            Type::Any | Type::Reflect | Type::Func(_) | Type::Named(_) => Self::Nil,
+            Type::Any | Type::Reflect | Type::Func | Type::Named(_) => Self::Nil,
         }
     }
 

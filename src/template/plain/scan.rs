@@ -40,8 +40,16 @@ pub(super) fn byte(text: &[u8], at: usize) -> u8 {
     text.get(at).copied().unwrap_or(0)
 }
 
+/// Where the blanks end.
 #[inline]
-pub(super) fn spaces(text: &[u8], mut at: usize) -> usize {
+pub(super) fn spaces(text: &[u8], at: usize) -> usize {
+    // Most often it is one, or none.
+    let at = at + usize::from(byte(text, at) == b' ');
+    if is(byte(text, at), SPACE) { many_spaces(text, at) } else { at }
+}
+
+#[inline(never)]
+fn many_spaces(text: &[u8], mut at: usize) -> usize {
     while is(byte(text, at), SPACE) {
         at += 1;
     }

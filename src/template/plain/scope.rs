@@ -5,7 +5,7 @@ use super::scan::Word;
 /// How many there may be: those that are not where they were last are searched one by one.
 const MAX_VARIABLES: usize = 200;
 /// How many places there are to look in first.
-const PLACES: usize = 64;
+const PLACES: usize = 256;
 
 /// The variables of a text or of a body.
 pub(super) struct Scope {
