@@ -13,7 +13,7 @@ pub(super) struct Scope {
     variables: Vec<Variable>,
     /// What is declared, innermost last.
     declared: Vec<u8>,
-    /// Where a name was found last, by its hash.
+    /// Which variable a name with that hash was last; 0 if there was none.
     places: [u8; PLACES],
 }
 
@@ -36,6 +36,7 @@ impl Scope {
     pub(super) fn start(&mut self) {
         self.variables.clear();
         self.declared.clear();
+        self.places.fill(0);
         self.variables.push(Variable { name: Word::default(), at: 0, declared: 1 });
     }
 
@@ -59,8 +60,13 @@ impl Scope {
         if self.variables.get(last).is_some_and(same) {
             return Some(last);
         }
+        if last == 0 {
+            return None;
+        }
         let found = self.variables.iter().position(same)?;
-        *place = u8::try_from(found).ok()?;
+        if found > 0 {
+            *place = u8::try_from(found).ok()?;
+        }
         Some(found)
     }
 
@@ -85,5 +91,40 @@ impl Scope {
         self.declared.push(short);
         self.places[name.place(PLACES)] = short;
         Some(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scan::word;
+    use super::*;
+
+    #[test]
+    fn variables_keep_their_numbers_and_are_seen_while_declared() {
+        let names: Vec<String> = (0..150).map(|n| format!("{}{n}", "v".repeat(n % 20))).collect();
+        let text = names.join(" ");
+        let places = || names.iter().scan(0, |at, name| Some(std::mem::replace(at, *at + name.len() + 1)));
+        let text = text.as_bytes();
+        let mut scope = Scope::default();
+        for _ in 0..2 {
+            scope.start();
+            for (n, at) in places().enumerate() {
+                assert_eq!(scope.seen(text, word(text, at), at), None);
+                assert_eq!(scope.declare(text, word(text, at), at), Some(n + 1));
+                assert_eq!(scope.seen(text, Word::default(), 0), Some(0), "`$` is always there");
+            }
+            for (n, at) in places().enumerate().take(20) {
+                assert_eq!(scope.declare(text, word(text, at), at), Some(n + 1), "declared again");
+            }
+            scope.close(150);
+            scope.close(100);
+            for (n, at) in places().enumerate() {
+                assert_eq!(scope.seen(text, word(text, at), at), (n < 100).then_some(n + 1));
+                assert_eq!(scope.seen(text, Word::default(), 0), Some(0));
+            }
+            scope.close(0);
+        }
+        assert!((0..100).all(|_| scope.declare(text, word(text, 0), 0).is_some()));
+        assert!((0..101).any(|_| scope.declare(text, word(text, 0), 0).is_none()), "there is a limit");
     }
 }

@@ -217,7 +217,7 @@ impl Skimmer<'_, '_> {
     }
 
     /// `.a.b` after an operand, or nothing.
-    #[inline]
+    #[inline(always)]
     fn fields(&self, at: usize) -> Option<usize> {
         if byte(self.text, at) == b'.' { self.some_fields(at) } else { Some(at) }
     }
