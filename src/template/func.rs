@@ -84,7 +84,7 @@ impl Func {
     /// The type of the function value. Its text is that of the signature: see [`Value::type_name`].
     #[must_use]
     pub fn go_type(&self) -> Type {
-        Type::Func
+        Type::Func(&"func")
     }
 }
 

@@ -180,8 +180,8 @@ pub enum Type {
     List(&'static Type),
     /// A map with string keys.
     Map(&'static Type),
-    /// A function.
-    Func,
+    /// A function, by its signature's text.
+    Func(&'static &'static str),
     /// A defined type such as `time.Duration` or `*semver.Version`.
     Named(&'static Named),
 }
@@ -236,7 +236,7 @@ impl Type {
             Self::String => Kind::String,
             Self::List(_) => Kind::Slice,
             Self::Map(_) => Kind::Map,
-            Self::Func => Kind::Func,
+            Self::Func(_) => Kind::Func,
             Self::Named(n) => n.kind,
         }
     }
@@ -269,7 +269,7 @@ impl Type {
         if self == to || to == Self::Any {
             return true;
         }
-        let named = |t: Self| !matches!(t, Self::List(_) | Self::Map(_) | Self::Func);
+        let named = |t: Self| !matches!(t, Self::List(_) | Self::Map(_) | Self::Func(_));
         !(named(self) && named(to)) && self.underlying() == to.underlying()
     }
 
@@ -300,7 +300,7 @@ impl fmt::Display for Type {
             Self::String => f.write_str("string"),
             Self::List(t) => write!(f, "[]{t}"),
             Self::Map(t) => write!(f, "map[string]{t}"),
-            Self::Func => f.write_str("func"),
+            Self::Func(t) => f.write_str(t),
             Self::Named(n) => f.write_str(n.name),
         }
     }

@@ -405,7 +405,7 @@ impl Value {
             Type::BYTES => Self::Bytes(Rc::new([])),
             Type::List(_) => Self::List(Rc::new(List::nil(ty))),
             Type::Map(_) => Self::Map(Rc::new(Map::nil(ty))),
-            Type::Any | Type::Reflect | Type::Func | Type::Named(_) => Self::Nil,
+            Type::Any | Type::Reflect | Type::Func(_) | Type::Named(_) => Self::Nil,
         }
     }
 

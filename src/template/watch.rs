@@ -275,9 +275,11 @@ pub(crate) fn changed(start: Time, from: Time, reads: Option<&Kept>) -> bool {
     WRITES
         .try_with(|w| {
             let writes = w.borrow();
-            let mut since = writes.all.iter().rev().take_while(|write| write.time >= from);
+            let first = writes.all.partition_point(|write| write.time < from);
             writes.forgotten >= from
-                || since.any(|write| write.made < start && reads.is_none_or(|r| seen(write, r)))
+                || writes.all[first..]
+                    .iter()
+                    .any(|write| write.made < start && reads.is_none_or(|r| seen(write, r)))
         })
         .unwrap_or(true)
 }

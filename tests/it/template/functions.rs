@@ -160,13 +160,13 @@ const TABLE: &[Entry] = &[
     ("celsius", Signature::fixed(&[Type::INT], Type::Named(&CELSIUS)), |_, a| {
         Ok(Value::Object(Rc::new(Celsius(int(&a[0])))))
     }),
-    ("adder", Signature::fixed(&[], Type::Func("func(int, int) int")), |_, _| {
+    ("adder", Signature::fixed(&[], Type::Func(&"func(int, int) int")), |_, _| {
         let signature = Signature::fixed(&[Type::INT, Type::INT], Type::INT);
         Ok(Value::Func(Rc::new(Func::new("adder", signature, |_, a| {
             Ok(Value::int(int(&a[0]) + int(&a[1])))
         }))))
     }),
-    ("joiner", Signature::fixed(&[], Type::Func("func(string, ...string) string")), |_, _| {
+    ("joiner", Signature::fixed(&[], Type::Func(&"func(string, ...string) string")), |_, _| {
         let signature = Signature::variadic(&[S, S], S);
         Ok(Value::Func(Rc::new(Func::new("joiner", signature, |_, a| {
             Ok(Value::str(a[1..].iter().map(text).collect::<Vec<_>>().join(&text(&a[0]))))
