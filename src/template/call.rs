@@ -89,14 +89,17 @@ impl<'t> Frame<'t, '_> {
     fn check_count(&self, name: &str, sig: &Signature, args: usize, last: bool) -> Result<(), Raise> {
         let (given, wanted) = (args + usize::from(last), sig.params.len());
         let fits = if sig.variadic { given + 1 >= wanted } else { given == wanted };
-        if fits { Ok(()) } else { self.wrong_count(name, sig, args) }
+        if fits { Ok(()) } else { self.wrong_count(name, sig, args, given) }
     }
 
     #[cold]
-    fn wrong_count(&self, name: &str, sig: &Signature, args: usize) -> Result<(), Raise> {
-        let (wanted, bound) =
-            if sig.variadic { (sig.params.len() - 1, "at least ") } else { (sig.params.len(), "") };
-        self.error(format!("wrong number of args for {name}: want {bound}{wanted} got {args}"))
+    fn wrong_count(&self, name: &str, sig: &Signature, args: usize, given: usize) -> Result<(), Raise> {
+        let wanted = sig.params.len();
+        self.error(if sig.variadic {
+            format!("wrong number of args for {name}: want at least {} got {args}", wanted - 1)
+        } else {
+            format!("wrong number of args for {name}: want {wanted} got {given}")
+        })
     }
 
     /// Evaluates the arguments, fits them to the parameters and calls with them, and with whether the static type of the

@@ -182,7 +182,8 @@ impl Reader<'_, '_> {
             return None;
         }
         self.at = end;
-        let pos = if self.byte() == b'.' { self.fields()? } else { start };
+        let pos = if self.byte() == b'.' { end } else { start };
+        self.fields()?;
         let variable = Box::new(self.named(number, start, end, pos)?);
         self.stacks.args.push(Expr::Variable(variable));
         Some(())

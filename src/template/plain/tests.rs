@@ -91,6 +91,7 @@ const PLAIN: &[&str] = &[
     "{{ range $i, $v := .l }}{{ $i }}{{ $v }}{{ else }}none{{ end }}{{ range .m }}{{ . }}{{ end }}{{ end }}",
     "{{ template \"x\" (dict \"a\" 1 \"b\" `raw \n`) }}{{ template \"y\" }}{{ template `z` . }}{{ end }}",
     "{{ (index .a 0).b | default true | quote }}{{ printf \"%s\\n\\t\" (.a | upper) }}{{ nil }}{{ end }}",
+    "{{ $x := .a.b.c.d }}{{ $x.e.f.g }} {{ ($x.e.f).g.h }}{{ $.i.j }}{{ end }}",
     "{{ tuple . 1 \"é }}\" | first }}{{ (($p := 1)) }}{{ $p }}{{ list\n 1\n 2 |\n last }}{{ end }}",
 ];
 
