@@ -55,7 +55,7 @@ pub(super) fn run(
     }
     let mut exec = Exec::new(set, limits, Rc::new(host));
     let mut rendered = BTreeMap::new();
-    let mut out = Vec::with_capacity(16 << 10);
+    let mut out = Vec::with_capacity(32 << 10);
     for (name, file) in order {
         if name.rsplit('/').next().is_some_and(|base| base.starts_with('_')) {
             continue;

@@ -227,8 +227,8 @@ pub(crate) fn read_open(mut file: fs::File, limit: u64) -> io::Result<Option<Arc
     })
 }
 
-/// Enough for nearly every file of a chart.
-const BUFFER_BYTES: usize = 64 << 10;
+/// Enough for nearly every file of a chart. Buffers of one size share the pages of one size class: a renderer touches fewer.
+pub(crate) const BUFFER_BYTES: usize = 32 << 10;
 
 thread_local! {
     /// Where files are read to before their length is known.
