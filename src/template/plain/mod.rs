@@ -1,6 +1,6 @@
 //! Plain templates, read in one pass over their bytes: vouched for without building anything, or built at once.
 //!
-//! A chart brings a library of templates and runs a fraction of them; a `define`'s body that was vouched for ([`skim`]) is
+//! A chart brings a library of templates and runs a fraction of them; a `define`'s body that was vouched for ([`mod@skim`]) is
 //! built when it is first executed ([`build`]). So that errors stay Go's, in Go's words and order, both know only plain
 //! syntax and give up (`None`) on everything else, be it wrong or merely rare: the parser then reads the text as ever. What
 //! is read here is accepted by the parser, with the same end and the same tree
