@@ -2,8 +2,8 @@
 //!
 //! A release build for GNU/Linux is linked at a fixed address, as Go's are (helm's, kubectl's, those of Argo CD and Flux): `helm template`
 //! and `kustomize build` are started once for each chart or kustomization, and a third of a start was the relocation of tables. Heap,
-//! stack and libraries stay where chance puts them. The unwinder and the one function of the mathematical library come from the
-//! compiler's archives where it has them: each shared library is a tenth of a start.
+//! stack and libraries stay where chance puts them. The unwinder comes from the compiler's archive where it has one: each shared
+//! library is about a tenth of a start.
 
 use std::path::Path;
 use std::process::Command;
@@ -13,18 +13,15 @@ fn main() {
     let is = |name: &str, value: &str| std::env::var(name).is_ok_and(|v| v == value);
     if is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu") && is("PROFILE", "release") {
         println!("cargo:rustc-link-arg-bins=-no-pie");
-        let native = std::env::var("HOST") == std::env::var("TARGET");
-        for library in ["gcc_eh"] {
-            if native && has_archive(library) {
-                println!("cargo:rustc-link-lib=static:-bundle={library}");
-            }
+        if std::env::var("HOST") == std::env::var("TARGET") && has_unwinder() {
+            println!("cargo:rustc-link-lib=static:-bundle=gcc_eh");
         }
     }
 }
 
-/// Whether the linker would find the library as an archive: the compiler answers with its path, or else with the bare name.
-fn has_archive(library: &str) -> bool {
-    let asked = Command::new("cc").arg(format!("-print-file-name=lib{library}.a")).output();
+/// Whether the linker would find the unwinder as an archive: the compiler answers with its path, or else with the bare name.
+fn has_unwinder() -> bool {
+    let asked = Command::new("cc").arg("-print-file-name=libgcc_eh.a").output();
     asked.is_ok_and(|answer| {
         String::from_utf8(answer.stdout).is_ok_and(|path| Path::new(path.trim()).is_absolute())
     })

@@ -206,20 +206,19 @@ impl DiskTree {
     }
 }
 
-/// The bytes of an open regular file, unless there are more than the limit.
+/// The bytes of an open file, unless there are more than the limit. A short read is not taken for the end: a network file
+/// system, or /proc, may give less than there is.
 pub(crate) fn read_open(mut file: fs::File, limit: u64) -> io::Result<Option<Arc<[u8]>>> {
     BUFFER.with_borrow_mut(|buffer| {
         buffer.resize(BUFFER_BYTES, 0);
-        let length = loop {
-            match file.read(buffer) {
-                Ok(length) => break length,
+        let mut length = 0;
+        while length < buffer.len() {
+            match file.read(&mut buffer[length..]) {
+                Ok(0) => return Ok((length as u64 <= limit).then(|| Arc::from(&buffer[..length]))),
+                Ok(more) => length += more,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(e),
             }
-        };
-        // A regular file gives less than was asked for only where it ends.
-        if length < buffer.len() {
-            return Ok((length as u64 <= limit).then(|| Arc::from(&buffer[..length])));
         }
         let mut bytes = buffer.clone();
         file.take(limit.saturating_add(1).saturating_sub(length as u64)).read_to_end(&mut bytes)?;
@@ -383,6 +382,15 @@ mod tests {
             }
         }
         assert!(matches!(tree.open_folder("none"), Err(TreeError::NotFound { .. })));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_file_that_gives_less_than_it_has_at_once_is_read_to_its_end() {
+        // The kernel gives at most a page of it at once.
+        let file = fs::File::open("/proc/self/smaps").unwrap();
+        let read = read_open(file, u64::MAX).unwrap().unwrap();
+        assert!(read.len() > 8192 && read.ends_with(b"\n"), "{} bytes", read.len());
     }
 
     #[test]
