@@ -249,37 +249,43 @@ impl Command {
     }
 }
 
-/// The renderers' own part of the command line. They are started once for each chart or kustomization, and the arguments of all the
+/// One renderer's own part of the command line. Renderers are started once for each chart or kustomization, and the arguments of all the
 /// other commands would be a sixth of such a start.
 #[derive(Debug, Parser)]
 #[command(name = "retune", version, propagate_version = true)]
-struct RendererCli {
+struct RendererCli<C: Subcommand> {
     #[arg(long, global = true, value_enum, default_value_t = ColorChoice::Auto)]
     color: ColorChoice,
 
     #[command(subcommand)]
-    command: RendererCommand,
+    command: C,
 }
 
 #[derive(Debug, Subcommand)]
-enum RendererCommand {
-    Kustomize(kustomize::Args),
+enum HelmOnly {
     Helm(helm::Args),
+}
+
+#[derive(Debug, Subcommand)]
+enum KustomizeOnly {
+    Kustomize(kustomize::Args),
 }
 
 impl Cli {
     /// The command line's meaning. What the renderers' part does not take, help and mistakes among it, is for the whole to answer.
     fn of(args: &[OsString]) -> Result<Self, clap::Error> {
-        if args.get(1).is_some_and(|name| name == "helm" || name == "kustomize")
-            && let Ok(RendererCli { color, command }) = RendererCli::try_parse_from(args)
-        {
-            let command = match command {
-                RendererCommand::Kustomize(args) => Command::Kustomize(args),
-                RendererCommand::Helm(args) => Command::Helm(args),
-            };
-            return Ok(Self { color, command });
-        }
-        Self::try_parse_from(args)
+        let renderer = match args.get(1).and_then(|name| name.to_str()) {
+            Some("helm") => RendererCli::try_parse_from(args).ok().map(|cli| {
+                let RendererCli { color, command: HelmOnly::Helm(args) } = cli;
+                Self { color, command: Command::Helm(args) }
+            }),
+            Some("kustomize") => RendererCli::try_parse_from(args).ok().map(|cli| {
+                let RendererCli { color, command: KustomizeOnly::Kustomize(args) } = cli;
+                Self { color, command: Command::Kustomize(args) }
+            }),
+            _ => None,
+        };
+        renderer.map_or_else(|| Self::try_parse_from(args), Ok)
     }
 }
 
@@ -320,7 +326,8 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
-        RendererCli::command().debug_assert();
+        RendererCli::<HelmOnly>::command().debug_assert();
+        RendererCli::<KustomizeOnly>::command().debug_assert();
     }
 
     #[test]

@@ -71,8 +71,11 @@ pub(super) fn run(
             Some(known) => out.extend_from_slice(known.bytes().unwrap_or_default()),
             None => exec.run(name, dot, &mut out).map_err(|e| Error::Template(exec_error(&e)))?,
         }
-        let text = String::from_utf8(without_no_value(out.to_vec()))
-            .unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
+        let text = without_no_value(&out);
+        let text = match simdutf8::basic::from_utf8(&text) {
+            Ok(text) => text.to_owned(),
+            Err(_) => String::from_utf8_lossy(&text).into_owned(),
+        };
         rendered.insert(name.clone(), text);
     }
     funcs::leave_at_end(exec);

@@ -4,6 +4,7 @@
 //! the whole render can be cut down to it.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -169,7 +170,7 @@ fn tpl(exec: &mut Exec, args: &[Value]) -> Result<Value, FuncError> {
         if matches!(&args[0], Value::Str(text) if memmem::find(text.as_bytes(), NO_VALUE).is_none()) {
             return Ok(args[0].clone());
         }
-        return Ok(Value::from(without_no_value(text.as_bytes().to_vec())));
+        return Ok(Value::from_bytes(&without_no_value(text.as_bytes())));
     }
     let quoted = |words: &str| format!("{words} {}", strconv::quote(text.as_bytes()));
     let mut set = exec.set().clone();
@@ -180,7 +181,7 @@ fn tpl(exec: &mut Exec, args: &[Value]) -> Result<Value, FuncError> {
     exec.run_in(set, &template, args[1].clone(), &mut out).map_err(|e| {
         FuncError::Wrapped(quoted("error during tpl function execution for"), Box::new(e.into()))
     })?;
-    Ok(Value::from(without_no_value(out)))
+    Ok(Value::from_bytes(&without_no_value(&out)))
 }
 
 fn required(_exec: &mut Exec, args: &[Value]) -> Result<Value, FuncError> {
@@ -197,10 +198,10 @@ fn marked(message: &Value) -> FuncError {
 }
 
 /// A text without the words that Go prints for missing values.
-pub(super) fn without_no_value(text: Vec<u8>) -> Vec<u8> {
-    let mut found = memmem::find_iter(&text, NO_VALUE).peekable();
+pub(super) fn without_no_value(text: &[u8]) -> Cow<'_, [u8]> {
+    let mut found = memmem::find_iter(text, NO_VALUE).peekable();
     if found.peek().is_none() {
-        return text;
+        return Cow::Borrowed(text);
     }
     let (mut out, mut start) = (Vec::with_capacity(text.len()), 0);
     for at in found {
@@ -208,7 +209,7 @@ pub(super) fn without_no_value(text: Vec<u8>) -> Vec<u8> {
         start = at + NO_VALUE.len();
     }
     out.extend_from_slice(&text[start..]);
-    out
+    Cow::Owned(out)
 }
 
 /// Tells that this process ends after what this thread renders now: what a render leaves behind is then not taken apart,

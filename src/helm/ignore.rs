@@ -55,7 +55,7 @@ impl Rules {
     /// Whether the file or folder at that path (from the chart's folder) is left out.
     #[must_use]
     pub(super) fn ignores(&self, path: &str, is_dir: bool) -> bool {
-        let base = path.rsplit('/').next().unwrap_or(path);
+        let base = &path[memchr::memrchr(b'/', path.as_bytes()).map_or(0, |slash| slash + 1)..];
         for rule in &self.0 {
             let hit = || rule.pattern.matches(if rule.whole { path } else { base });
             if rule.negated {

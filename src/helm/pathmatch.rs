@@ -21,6 +21,8 @@ enum Token {
 pub(super) struct Pattern {
     /// What every match begins with.
     prefix: String,
+    /// What every match ends with.
+    suffix: String,
     /// The pattern, the prefix included.
     tokens: Vec<Token>,
 }
@@ -57,13 +59,16 @@ impl Pattern {
             });
         }
         let literal = |token: &Token| if let Token::Literal(c) = token { Some(*c) } else { None };
-        Ok(Self { prefix: out.iter().map_while(literal).collect(), tokens: out })
+        let mut end: Vec<char> = out.iter().rev().map_while(literal).collect();
+        end.reverse();
+        let prefix = out.iter().map_while(literal).collect();
+        Ok(Self { prefix, suffix: end.into_iter().collect(), tokens: out })
     }
 
     /// Whether the pattern matches the whole name.
     #[must_use]
     pub(super) fn matches(&self, name: &str) -> bool {
-        if !name.starts_with(&self.prefix) {
+        if !name.starts_with(&self.prefix) || !name.ends_with(&self.suffix) {
             return false;
         }
         // The usual two-pointer match: on a mismatch the last star takes one character more. A star never takes `/`,

@@ -78,8 +78,8 @@ impl Defaults {
     /// # Errors
     /// It is not UTF-8, or what [`read_values`] says.
     pub(super) fn read(bytes: Arc<[u8]>) -> Result<Self, String> {
-        let text =
-            std::str::from_utf8(&bytes).map_err(|e| format!("it is not UTF-8 (byte {})", e.valid_up_to()))?;
+        let text = simdutf8::compat::from_utf8(&bytes)
+            .map_err(|e| format!("it is not UTF-8 (byte {})", e.valid_up_to()))?;
         let plain = if separators(text).count() <= 1 { sprig::read_plain(text) } else { None };
         Ok(match plain {
             Some(template::Value::Map(table)) => {

@@ -355,7 +355,7 @@ impl Value {
     /// A `string` from bytes, which may be anything.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
-        match std::str::from_utf8(bytes) {
+        match simdutf8::basic::from_utf8(bytes) {
             Ok(text) => Self::Str(text.into()),
             Err(_) => Self::Raw(bytes.into()),
         }
@@ -645,9 +645,6 @@ impl From<String> for Value {
 impl From<Vec<u8>> for Value {
     /// A `string`, as [`Value::from_bytes`].
     fn from(bytes: Vec<u8>) -> Self {
-        match String::from_utf8(bytes) {
-            Ok(s) => Self::str(s),
-            Err(e) => Self::Raw(e.into_bytes().into()),
-        }
+        Self::from_bytes(&bytes)
     }
 }
