@@ -55,6 +55,12 @@ pub enum ContentId {
     GitBlob([u8; 20]),
 }
 
+/// The last name of a path.
+#[must_use]
+pub(crate) fn base_name(path: &str) -> &str {
+    &path[memchr::memrchr(b'/', path.as_bytes()).map_or(0, |slash| slash + 1)..]
+}
+
 /// A folder of a tree that stays open while its files are read.
 pub struct OpenFolder<'t> {
     /// As [`FileTree::list`] gives them.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::files::{EntryKind, FileTree, OpenFolder, TreeError};
-use crate::source::disk;
+use crate::source::whole::{self, ShortRead};
 
 /// A folder whose links are followed by the operating system.
 pub(super) struct Folder {
@@ -67,7 +67,8 @@ impl FileTree for Folder {
     }
 
     fn read(&self, path: &str) -> Result<Arc<[u8]>, TreeError> {
-        fs::File::open(self.at(path)).and_then(whole).map_err(|e| refused(path, &e))
+        let file = fs::File::open(self.at(path));
+        file.and_then(|file| all_of(file, ShortRead::MayGoOn)).map_err(|e| refused(path, &e))
     }
 
     fn list(&self, path: &str) -> Result<Vec<(String, EntryKind)>, TreeError> {
@@ -76,6 +77,7 @@ impl FileTree for Folder {
 
     fn open_folder(&self, path: &str) -> Result<OpenFolder<'_>, TreeError> {
         use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, openat};
+        use std::io::Error;
         let full = self.at(path);
         let refuse = |e: rustix::io::Errno| refused(path, &e.into());
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
@@ -95,9 +97,10 @@ impl FileTree for Folder {
         });
         let entries = Self::entries(&full, names)?;
         let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
+        let opener = dir.fd().map(|dir| whole::Opener::new(dir, flags)).map_err(refuse)?;
         let read = move |name: &str| {
-            let file = dir.fd().and_then(|dir| openat(dir, name, flags, Mode::empty()));
-            let bytes = file.map_err(std::io::Error::from).and_then(|file| whole(file.into()));
+            let file = dir.fd().map_err(Error::from).and_then(|dir| opener.open(dir, name));
+            let bytes = file.and_then(|(file, short)| all_of(file, short));
             bytes.map_err(|e| refused(&format!("{prefix}{name}"), &e))
         };
         Ok(OpenFolder { entries, read: Box::new(read) })
@@ -105,7 +108,7 @@ impl FileTree for Folder {
 }
 
 /// All of an open file.
-fn whole(file: fs::File) -> std::io::Result<Arc<[u8]>> {
-    let bytes = disk::read_open(file, u64::MAX)?;
+fn all_of(file: fs::File, short: ShortRead) -> std::io::Result<Arc<[u8]>> {
+    let bytes = whole::read_open(file, u64::MAX, short)?;
     bytes.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::FileTooLarge))
 }

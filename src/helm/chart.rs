@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::files::base_name;
+
 use super::metadata::Metadata;
 use super::values::Defaults;
 
@@ -70,6 +72,6 @@ impl Chart {
 /// Whether a file of `crds/` counts as a manifest.
 #[must_use]
 pub(super) fn is_crd_file(name: &str) -> bool {
-    let ext = name.rsplit('/').next().and_then(|base| base.rsplit_once('.')).map_or("", |(_, ext)| ext);
+    let ext = base_name(name).rsplit_once('.').map_or("", |(_, ext)| ext);
     name.starts_with("crds/") && ["yaml", "yml", "json"].iter().any(|e| ext.eq_ignore_ascii_case(e))
 }

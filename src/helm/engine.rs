@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::files::base_name;
 use crate::template::set::MissingKey;
 use crate::template::value::Entries;
 use crate::template::{Exec, ExecError, FuncError, Limits, Map, ParseError, Set, Type, Value, sprig};
@@ -47,7 +48,7 @@ pub(super) fn run(
     collect(root, None, Some(Rc::clone(values)), shared, &mut files);
     // Sorted by name already: a stable sort by depth keeps that.
     let mut order: Vec<(&String, &Renderable<'_>)> = files.iter().rev().collect();
-    order.sort_by_cached_key(|(path, _)| Reverse(path.bytes().filter(|b| *b == b'/').count()));
+    order.sort_by_cached_key(|(path, _)| Reverse(memchr::memchr_iter(b'/', path.as_bytes()).count()));
 
     let mut set = Set::new(funcs::registry()).with_name(ROOT_NAME).with_missing_key(MissingKey::Zero);
     for (name, file) in &order {
@@ -57,7 +58,7 @@ pub(super) fn run(
     let mut rendered = BTreeMap::new();
     let mut out = Vec::with_capacity(32 << 10);
     for (name, file) in order {
-        if name.rsplit('/').next().is_some_and(|base| base.starts_with('_')) {
+        if base_name(name).starts_with('_') {
             continue;
         }
         let template =
@@ -117,8 +118,7 @@ fn collect<'c>(
     }
     let base_path: Rc<str> = Rc::from(format!("{path}/templates"));
     for file in &chart.chart.templates {
-        let base = file.name.rsplit('/').next().unwrap_or(&file.name);
-        if chart.chart.metadata.is_library() && !base.starts_with('_') {
+        if chart.chart.metadata.is_library() && !base_name(&file.name).starts_with('_') {
             continue;
         }
         let renderable =

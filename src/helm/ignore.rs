@@ -3,6 +3,8 @@
 //! Not the rules of `.gitignore`: there is no `**`, the first match decides, and a `!` rule ignores everything that it
 //! does **not** match. Upstream: `pkg/ignore` of Helm.
 
+use crate::files::base_name;
+
 use super::pathmatch::Pattern;
 
 /// The file's name.
@@ -55,7 +57,7 @@ impl Rules {
     /// Whether the file or folder at that path (from the chart's folder) is left out.
     #[must_use]
     pub(super) fn ignores(&self, path: &str, is_dir: bool) -> bool {
-        let base = &path[memchr::memrchr(b'/', path.as_bytes()).map_or(0, |slash| slash + 1)..];
+        let base = base_name(path);
         for rule in &self.0 {
             let hit = || rule.pattern.matches(if rule.whole { path } else { base });
             if rule.negated {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 
+use crate::files::base_name;
 use crate::template::types::Named;
 use crate::template::value::Entries;
 use crate::template::{Func, FuncError, Kind, Map, Object, Signature, Type, Value};
@@ -99,11 +100,8 @@ impl Files {
     /// The files as a YAML map under their base names. Of two with one base name the original keeps either; here the
     /// later path wins.
     fn flattened(&self, each: impl Fn(&[u8]) -> Value) -> Value {
-        let entries: Entries = self
-            .0
-            .iter()
-            .map(|(path, data)| (Rc::from(path.rsplit('/').next().unwrap_or(path)), each(data)))
-            .collect();
+        let entries: Entries =
+            self.0.iter().map(|(path, data)| (Rc::from(base_name(path)), each(data))).collect();
         Value::typed_map(Type::STRING_MAP, entries)
     }
 }

@@ -4,13 +4,16 @@
 //! absolute target, or one that climbs out, is refused unless it names something under the root's own real path. The tree does not
 //! cache; files may change between calls, and each answer is true when it is given.
 
-use std::cell::RefCell;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use crate::files::{EntryKind, FileTree, OpenFolder, TreeError};
+
+#[cfg(target_os = "linux")]
+use super::whole::Opener;
+use super::whole::{ShortRead, read_open};
 
 /// What a [`DiskTree`] is willing to read.
 #[derive(Debug, Clone, Copy)]
@@ -195,7 +198,7 @@ impl DiskTree {
         if !file.metadata().ok()?.is_file() {
             return None;
         }
-        read_open(file, self.limits.file_bytes).ok()?
+        read_open(file, self.limits.file_bytes, ShortRead::MayGoOn).ok()?
     }
 
     fn expect(&self, path: &str) -> Result<(PathBuf, fs::Metadata), TreeError> {
@@ -206,50 +209,23 @@ impl DiskTree {
     }
 }
 
-/// The bytes of an open file, unless there are more than the limit. A short read is not taken for the end: a network file
-/// system, or /proc, may give less than there is.
-pub(crate) fn read_open(mut file: fs::File, limit: u64) -> io::Result<Option<Arc<[u8]>>> {
-    BUFFER.with_borrow_mut(|buffer| {
-        buffer.resize(BUFFER_BYTES, 0);
-        let mut length = 0;
-        while length < buffer.len() {
-            match file.read(&mut buffer[length..]) {
-                Ok(0) => return Ok((length as u64 <= limit).then(|| Arc::from(&buffer[..length]))),
-                Ok(more) => length += more,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
-            }
-        }
-        let mut bytes = buffer.clone();
-        file.take(limit.saturating_add(1).saturating_sub(length as u64)).read_to_end(&mut bytes)?;
-        Ok((bytes.len() as u64 <= limit).then(|| bytes.into()))
-    })
-}
-
-/// Enough for nearly every file of a chart. Buffers of one size share the pages of one size class: a renderer touches fewer.
-pub(crate) const BUFFER_BYTES: usize = 32 << 10;
-
-thread_local! {
-    /// Where files are read to before their length is known.
-    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
 impl FileTree for DiskTree {
     #[cfg(target_os = "linux")]
     fn open_folder(&self, path: &str) -> Result<OpenFolder<'_>, TreeError> {
-        use rustix::fs::{Mode, OFlags, openat};
+        use rustix::fs::OFlags;
         let Some((dir, entries)) = self.open_folder_straight(path) else {
             return OpenFolder::by_paths(self, path);
         };
         let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOFOLLOW;
+        let opener = dir.fd().ok().map(|dir| Opener::new(dir, flags));
         let straight = move |name: &str| {
             // One name, and no link: it cannot lead out of the folder.
             if matches!(name, "" | "." | "..") || name.contains('/') {
                 return None;
             }
-            let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOFOLLOW;
-            let file = openat(dir.fd().ok()?, name, flags, Mode::empty()).ok()?;
-            read_open(file.into(), self.limits.file_bytes).ok()?
+            let (file, short) = opener.as_ref()?.open(dir.fd().ok()?, name).ok()?;
+            read_open(file, self.limits.file_bytes, short).ok()?
         };
         let read = move |name: &str| match straight(name) {
             Some(bytes) => Ok(bytes),
@@ -333,6 +309,7 @@ impl FileTree for DiskTree {
 
 #[cfg(test)]
 mod tests {
+    use super::super::whole::BUFFER_BYTES;
     use super::*;
     use std::os::unix::fs::symlink;
 
@@ -382,15 +359,6 @@ mod tests {
             }
         }
         assert!(matches!(tree.open_folder("none"), Err(TreeError::NotFound { .. })));
-    }
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn a_file_that_gives_less_than_it_has_at_once_is_read_to_its_end() {
-        // The kernel gives at most a page of it at once.
-        let file = fs::File::open("/proc/self/smaps").unwrap();
-        let read = read_open(file, u64::MAX).unwrap().unwrap();
-        assert!(read.len() > 8192 && read.ends_with(b"\n"), "{} bytes", read.len());
     }
 
     #[test]

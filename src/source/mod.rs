@@ -4,6 +4,7 @@
 //! Gives the pure rooms [`FileTree`](crate::files::FileTree)s; knows nothing of what the files mean.
 
 pub mod disk;
+pub(crate) mod whole;
 
 #[cfg(feature = "syncer")]
 pub mod charts;
