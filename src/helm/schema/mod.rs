@@ -1,22 +1,38 @@
 //! `values.schema.json`: the values of every chart that takes part, checked against its schema.
 //!
-//! Verdicts are those of the original's validator; the messages name the same places but not always in the same words.
-//! Patterns are read as RE2 does (no look-around). A `$ref` over `http(s)://` or `file://` is refused, because a render
-//! reads nothing but its inputs; an unresolved `urn:` accepts anything, as in Helm.
+//! A validator of our own, because messages are to be those of the original's library (santhosh-tekuri/jsonschema v6) to
+//! the byte and no crate has its words, its order, its exact numbers and Go's patterns. In order: `json` reads a
+//! document, `root` finds what has a name in it, `compile` makes `node`s, `check` and `keywords` hold a value against
+//! them, `words` tells what they found. `documents`, `draft`, `address`, `format` and `times` are what
+//! they need.
+//!
+//! A `$ref` over `http(s)://` or `file://` is refused, because a render reads nothing but its inputs; an unresolved
+//! `urn:` accepts anything, as in Helm.
+
+mod address;
+mod check;
+mod compile;
+mod documents;
+mod draft;
+mod format;
+mod json;
+mod keywords;
+mod node;
+mod root;
+mod times;
+mod words;
 
 use std::fmt::Write as _;
-
-use jsonschema::{PatternOptions, Retrieve, Uri};
-use serde_json::Value as Json;
 
 use crate::template::Value;
 
 use super::coalesce::Table;
 use super::error::Error;
 use super::instance::Instance;
+use json::Json;
 
-/// The most messages shown for one chart.
-const MAX_MESSAGES: usize = 100;
+/// Where Helm's validator finds the schema.
+const URL: &str = "file:///values.schema.json";
 
 /// Checks coalesced values against the schemas of a chart and of its subcharts.
 pub(super) fn validate(chart: &Instance<'_>, values: &Table) -> Result<(), Error> {
@@ -27,9 +43,9 @@ pub(super) fn validate(chart: &Instance<'_>, values: &Table) -> Result<(), Error
 
 fn check(chart: &Instance<'_>, values: &Table, out: &mut String) {
     if let Some(schema) = &chart.chart.schema
-        && let Err(message) = check_one(schema, values)
+        && let Err(message) = check_one(schema, &(&Value::Map(std::rc::Rc::clone(values))).into())
     {
-        let _ = writeln!(out, "{}:\n{}", chart.name, message.trim_end());
+        let _ = write!(out, "{}:\n{message}", chart.name);
     }
     for child in &chart.children {
         match values.get(&child.name) {
@@ -47,46 +63,20 @@ fn check(chart: &Instance<'_>, values: &Table, out: &mut String) {
     }
 }
 
-fn check_one(schema: &[u8], values: &Table) -> Result<(), String> {
-    let schema: Json =
-        serde_json::from_slice(schema).map_err(|e| format!("values.schema.json: it is not JSON: {e}"))?;
-    let validator = jsonschema::options()
-        .with_base_uri("file:///values.schema.json")
-        .with_retriever(NoNetwork)
-        .with_pattern_options(PatternOptions::regex())
-        .build(&schema)
-        .map_err(|e| format!("values.schema.json: at '{}': {e}", e.instance_path()))?;
-    let instance = to_json(&Value::Map(std::rc::Rc::clone(values)));
-    let mut message = String::new();
-    for error in validator.iter_errors(&instance).take(MAX_MESSAGES) {
-        let _ = writeln!(message, "- at '{}': {error}", error.instance_path());
-    }
-    if message.is_empty() { Ok(()) } else { Err(message) }
-}
-
-/// Values as JSON. A whole float is an integer to every draft of the original's validator.
-fn to_json(value: &Value) -> Json {
-    match value {
-        Value::Bool(b) => Json::Bool(*b),
-        Value::Int(_, n) => Json::from(*n),
-        Value::Float(f) if f.fract() == 0.0 && f.abs() < 9e15 => Json::from(*f as i64),
-        Value::Float(f) => Json::from(*f),
-        Value::List(list) => list.items().iter().map(to_json).collect(),
-        Value::Map(map) => {
-            Json::Object(map.entries().iter().map(|(k, v)| (k.to_string(), to_json(v))).collect())
+/// One schema. Violations end with a line break; a schema that is none does not, as in Helm.
+fn check_one(schema: &[u8], values: &Json) -> Result<(), String> {
+    let mut compiler = compile::Compiler::default();
+    compiler.documents.add(URL, json::parse(schema)?);
+    let first = compiler.compile(URL)?;
+    match check::check(&compiler.nodes, first, values, None)? {
+        None => Ok(()),
+        Some(failure) => {
+            let text = failure.text();
+            let head = format!("jsonschema validation failed with '{URL}#'\n");
+            Err(format!("{}\n", text.strip_prefix(&head).unwrap_or(&text)))
         }
-        other => other.text().map_or(Json::Null, |t| Json::String(t.into_owned())),
     }
 }
 
-struct NoNetwork;
-
-impl Retrieve for NoNetwork {
-    fn retrieve(&self, uri: &Uri<String>) -> Result<Json, Box<dyn std::error::Error + Send + Sync>> {
-        if uri.scheme().as_str() == "urn" {
-            return Ok(Json::Bool(true));
-        }
-        Err(format!("{uri}: a schema outside of values.schema.json is not fetched; copy it into its $defs")
-            .into())
-    }
-}
+#[cfg(test)]
+mod tests;
