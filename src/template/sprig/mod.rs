@@ -46,6 +46,23 @@ pub use host::{Draw, Host, Randomness, uuid_v4};
 
 use super::func::Registry;
 
+/// What Go's `encoding/json` says is wrong with a document, if anything is.
+pub(crate) fn json_fault(source: &str) -> Option<String> {
+    json::from_json_with_fault(source).err()
+}
+
+/// The text of a JSON string with its quotes and escapes.
+pub(crate) fn json_text(quoted: &str) -> Option<String> {
+    json::from_json(quoted).ok()?.text().map(std::borrow::Cow::into_owned)
+}
+
+/// What Go's `time.Parse` says is wrong with a date.
+pub(crate) fn date_fault(text: &str) -> Option<String> {
+    layout::parse("2006-01-02", text).err()
+}
+
+pub(crate) use urls::{Checked as CheckedUrl, check as check_url, resolve as resolve_url};
+
 /// Adds every function of this room to a registry.
 pub fn register(registry: &mut Registry) {
     for table in [

@@ -1,5 +1,9 @@
 //! `urlParse` and `urlJoin`: Go's `net/url` as far as sprig shows it.
 
+mod resolve;
+
+pub(crate) use resolve::{Checked, check, resolve};
+
 use super::args::{D, Entry, FuncResult, S, fixed, map, text};
 use crate::template::exec::Exec;
 use crate::template::strconv::quote;
