@@ -52,6 +52,11 @@ impl CryptoRng for Source<'_> {}
 
 impl PrivateKey {
     pub(crate) fn rsa(draw: &mut Draw, bits: usize) -> Result<Self, String> {
+        // No template can ask for so few. That it is known here keeps the crate's only logarithm, and with it the mathematical library,
+        // out of each start of the binary.
+        if bits < 1024 {
+            return Err(format!("error generating rsa key: {bits} bits are too few"));
+        }
         let key = rsa::RsaPrivateKey::new(&mut Source(draw), bits);
         Ok(Self::Rsa(Box::new(key.map_err(|e| format!("error generating rsa key: {e}"))?)))
     }
