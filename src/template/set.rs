@@ -154,7 +154,7 @@ impl Set {
     /// # Errors
     /// As [`Set::parse`]; the file is not UTF-8.
     pub fn parse_file(&mut self, name: &str, file: &Arc<[u8]>) -> Result<Rc<Template>, ParseError> {
-        let text = simdutf8::compat::from_utf8(file).map_err(|e| {
+        let text = simdutf8::basic::from_utf8(file).or_else(|_| std::str::from_utf8(file)).map_err(|e| {
             let message = format!("not UTF-8 at byte {}", e.valid_up_to());
             ParseError { name: name.to_owned(), line: 1, message }
         })?;
