@@ -31,7 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("goregex", &[]),
     ("yaml", &["files"]),
     ("template", &["yaml", "files", "goregex"]),
-    ("helm", &["template", "yaml", "files"]),
+    ("helm", &["template", "yaml", "files", "goregex"]),
     ("kustomize", &["helm", "template", "yaml", "files", "goregex"]),
     ("cloud", &["kustomize", "helm", "template", "yaml", "files"]),
     ("plan", &["cloud", "yaml", "files"]),

@@ -1,6 +1,6 @@
 //! `format`: the formats Helm's validator knows, and what it says of a text that is none.
 
-use std::net::Ipv6Addr;
+use core::net::Ipv6Addr;
 
 use crate::goregex;
 use crate::template::{sprig, strconv};
