@@ -51,7 +51,7 @@ thread_local! {
 pub(crate) struct Opener {
     /// Whether the folder lies in a file system of which a short read is a file's end.
     local: bool,
-    /// How a file is opened that needs more than the quickest way.
+    /// How files are opened.
     flags: rustix::fs::OFlags,
 }
 
