@@ -4,6 +4,9 @@
 //! and `kustomize build` are started once for each chart or kustomization, and a third of a start was the relocation of tables. Heap,
 //! stack and libraries stay where chance puts them. The unwinder comes from the compiler's archive where it has one: each shared
 //! library is about a tenth of a start.
+//!
+//! The functions that a render runs lie side by side (`.cargo/order.ld`, written by `benches/order`): else the kernel maps nearly all of the
+//! binary piece by piece. The script is for the GNU linkers and lld; a linker of the user's own choice is left alone.
 
 use std::path::Path;
 use std::process::Command;
@@ -13,10 +16,20 @@ fn main() {
     let is = |name: &str, value: &str| std::env::var(name).is_ok_and(|v| v == value);
     if is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu") && is("PROFILE", "release") {
         println!("cargo:rustc-link-arg-bins=-no-pie");
+        if let (false, Ok(root)) = (linker_is_chosen(), std::env::var("CARGO_MANIFEST_DIR")) {
+            println!("cargo:rerun-if-changed=.cargo/order.ld");
+            println!("cargo:rustc-link-arg-bins=-Wl,-T,{root}/.cargo/order.ld");
+        }
         if std::env::var("HOST") == std::env::var("TARGET") && has_unwinder() {
             println!("cargo:rustc-link-lib=static:-bundle=gcc_eh");
         }
     }
+}
+
+/// Whether the user named a linker: it may know no scripts.
+fn linker_is_chosen() -> bool {
+    let flags = std::env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    std::env::var_os("RUSTC_LINKER").is_some() || flags.contains("link-arg") || flags.contains("linker")
 }
 
 /// Whether the linker would find the unwinder as an archive: the compiler answers with its path, or else with the bare name.
