@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::error::ParseError;
 use super::func::{Func, Registry};
+use super::list::List;
 use super::parser::parse_skimmed;
 use super::plain;
 use super::relative;
@@ -169,7 +170,7 @@ pub struct Pipe {
     /// The variables: none, one, or two in a range.
     pub decl: Box<[Variable]>,
     /// The commands: at least one.
-    pub cmds: Box<[Command]>,
+    pub cmds: List<Command>,
     /// Of the file's name it shows no more than the folder: see `relative`.
     pub by_folder: bool,
 }
@@ -179,7 +180,7 @@ pub struct Command {
     /// Its place.
     pub pos: Pos,
     /// The operand, then its arguments.
-    pub args: Box<[Expr]>,
+    pub args: List<Expr>,
 }
 
 /// An operand.
@@ -215,7 +216,7 @@ pub struct Variable {
     /// Its name with the `$`.
     pub name: Rc<str>,
     /// The fields.
-    pub fields: Box<[Name]>,
+    pub fields: List<Name>,
 }
 
 /// A function by its name.
@@ -241,7 +242,7 @@ pub struct Chain {
     /// What has the fields.
     pub node: Expr,
     /// Their names.
-    pub fields: Box<[Name]>,
+    pub fields: List<Name>,
 }
 
 /// A number with everything it can be taken for.

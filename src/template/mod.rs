@@ -19,6 +19,7 @@ pub mod fmt;
 pub mod func;
 pub(crate) mod hash;
 pub mod lexer;
+pub mod list;
 mod number;
 mod parser;
 mod plain;

@@ -12,6 +12,7 @@ use super::error::ParseError;
 use super::func::Registry;
 use super::hash::QuickMap;
 use super::lexer::{Item, Keywords, Lexer, Token};
+use super::list::List;
 use super::number::number;
 use super::plain;
 use super::stack::roomy;
@@ -475,7 +476,7 @@ impl<'t> Parser<'t> {
                 _ => return self.unexpected(&item, context),
             }
         }
-        let cmds: Box<[Command]> = self.cmds.drain(start..).collect();
+        let cmds = List::take(&mut self.cmds, start);
         if cmds.is_empty() {
             return self.error(format!("missing value for {context}"));
         }
@@ -537,7 +538,7 @@ impl<'t> Parser<'t> {
     fn declare(&mut self, item: &Item) -> Variable {
         let (id, name) = self.variable_id(self.written(item));
         self.tree.vars.push(id);
-        Variable { pos: offset(item.at), id, name, fields: Box::default() }
+        Variable { pos: offset(item.at), id, name, fields: List::default() }
     }
 
     fn command(&mut self) -> Parse<Command> {
@@ -560,7 +561,7 @@ impl<'t> Parser<'t> {
         if self.args.len() == start {
             return self.error("empty command");
         }
-        Ok(Command { pos, args: self.args.drain(start..).collect() })
+        Ok(Command { pos, args: List::take(&mut self.args, start) })
     }
 
     fn operand(&mut self) -> Parse<Option<Expr>> {
@@ -582,14 +583,14 @@ impl<'t> Parser<'t> {
             }
             Expr::Variable(mut v) => {
                 v.pos = pos;
-                v.fields = fields.into();
+                v.fields = List::take(&mut fields, 0);
                 Expr::Variable(v)
             }
             Expr::Bool(..) | Expr::String(..) | Expr::Number(_) | Expr::Nil(_) | Expr::Dot(_) => {
                 let shown = super::ast::Place::Expr(&node).print(self.text.as_bytes());
                 return self.error(format!("unexpected . after term {}", quote(shown.as_bytes())));
             }
-            node => Expr::Chain(Box::new(Chain { pos, node, fields: fields.into() })),
+            node => Expr::Chain(Box::new(Chain { pos, node, fields: List::take(&mut fields, 0) })),
         }))
     }
 
@@ -614,7 +615,7 @@ impl<'t> Parser<'t> {
                 if !self.tree.vars.contains(&id) {
                     return self.error(format!("undefined variable {}", quote(text.as_bytes())));
                 }
-                Expr::Variable(Box::new(Variable { pos, id, name, fields: Box::default() }))
+                Expr::Variable(Box::new(Variable { pos, id, name, fields: List::default() }))
             }
             Token::Field => Expr::Field(pos, Box::new([self.field(&item)])),
             Token::Bool => Expr::Bool(pos, text == "true"),

@@ -1,6 +1,7 @@
 //! Pipelines, commands and operands of plain templates, built.
 
 use super::super::ast::{Chain, Command, Expr, Function, Number, Pipe, Variable};
+use super::super::list::List;
 use super::super::strconv::unquote;
 use super::super::value::Value;
 use super::MAX_NESTING;
@@ -54,7 +55,7 @@ impl Reader<'_, '_> {
                     _ => return None,
                 }
             }
-            let args = take(&mut self.stacks.args, start);
+            let args = List::take(&mut self.stacks.args, start);
             self.stacks.cmds.push(Command { pos: command, args });
             if self.byte() != b'|' {
                 break;
@@ -62,7 +63,7 @@ impl Reader<'_, '_> {
             self.at = spaces(self.text, self.at + 1);
             first = false;
         }
-        let cmds = take(&mut self.stacks.cmds, start);
+        let cmds = List::take(&mut self.stacks.cmds, start);
         Some(Pipe { pos, assign, decl, cmds, by_folder: false })
     }
 
@@ -110,7 +111,7 @@ impl Reader<'_, '_> {
             names.push(self.funcs.word(&self.source[start..end]));
         }
         let name = names.get(number)?.clone();
-        let fields = take(&mut self.stacks.fields, 0);
+        let fields = List::take(&mut self.stacks.fields, 0);
         Some(Variable { pos: self.offset(pos)?, id: u32::try_from(number).ok()?, name, fields })
     }
 
@@ -195,7 +196,7 @@ impl Reader<'_, '_> {
         let expr = if self.byte() == b'.' {
             let pos = self.offset(self.at)?;
             self.fields()?;
-            Expr::Chain(Box::new(Chain { pos, node, fields: take(&mut self.stacks.fields, 0) }))
+            Expr::Chain(Box::new(Chain { pos, node, fields: List::take(&mut self.stacks.fields, 0) }))
         } else {
             node
         };
