@@ -11,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::Subcommand;
 
 use crate::helm::{self, Chart, KubeVersion, OutputOptions, Randomness, ReleaseOptions, ValueFlags};
+use crate::source::whole;
 
 use super::helm_folder::Folder;
 use super::{CommandError, Exit, Ui, helm_files};
@@ -284,8 +285,9 @@ fn write_all(ui: &mut Ui, pieces: &[&str]) -> std::io::Result<()> {
 fn load(path: &str) -> Result<Chart, CommandError> {
     let root = PathBuf::from(path);
     if root.is_dir() {
-        return Chart::load(&Folder { root }, "")
-            .map_err(|e| CommandError::user(format!("chart {path:?}: {e}")));
+        let chart = Chart::load(&Folder { root }, "");
+        whole::give_back();
+        return chart.map_err(|e| CommandError::user(format!("chart {path:?}: {e}")));
     }
     let bytes = fs::read(&root).map_err(|e| CommandError::user(format!("{path}: {e}")))?;
     Chart::load_archive(&bytes).map_err(|e| CommandError::user(format!("{path}: {e}")))

@@ -7,7 +7,6 @@ use clap::builder::styling::{AnsiColor, Style};
 use serde::Serialize;
 
 use super::error::CommandError;
-use crate::source::whole;
 
 /// When to use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -93,7 +92,7 @@ impl Ui {
             ColorChoice::Never => false,
         };
         Self {
-            out: Box::new(BufWriter::with_capacity(whole::BUFFER_BYTES, io::stdout())),
+            out: Box::new(BufWriter::new(io::stdout())),
             color_out: color(terminal_out),
             color_err: color(terminal_err),
             terminal_out,

@@ -56,7 +56,7 @@ pub(super) fn run(
     }
     let mut exec = Exec::new(set, limits, Rc::new(host));
     let mut rendered = BTreeMap::new();
-    let mut out = Vec::with_capacity(32 << 10);
+    let mut out = Vec::with_capacity(16 << 10);
     for (name, file) in order {
         if base_name(name).starts_with('_') {
             continue;
@@ -68,11 +68,11 @@ pub(super) fn run(
         }
         let dot = objects::values(Rc::clone(&file.dot));
         out.clear();
-        match funcs::next_file(&exec, name, &dot) {
-            Some(known) => out.extend_from_slice(known.bytes().unwrap_or_default()),
-            None => exec.run(name, dot, &mut out).map_err(|e| Error::Template(exec_error(&e)))?,
+        let known = funcs::next_file(&exec, name, &dot);
+        if known.is_none() {
+            exec.run(name, dot, &mut out).map_err(|e| Error::Template(exec_error(&e)))?;
         }
-        let text = without_no_value(&out);
+        let text = without_no_value(known.as_ref().and_then(Value::bytes).unwrap_or(&out));
         let text = match simdutf8::basic::from_utf8(&text) {
             Ok(text) => text.to_owned(),
             Err(_) => String::from_utf8_lossy(&text).into_owned(),

@@ -46,6 +46,11 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Gives back this thread's buffer, after what is read in one go: a chart's folder.
+pub(crate) fn give_back() {
+    BUFFER.take();
+}
+
 /// Opens files of one folder by their names.
 #[cfg(target_os = "linux")]
 pub(crate) struct Opener {

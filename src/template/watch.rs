@@ -123,6 +123,8 @@ thread_local! {
     static READS: RefCell<Reads> = const { RefCell::new(Reads::NONE) };
     static BY_FOLDER: Cell<bool> = const { Cell::new(false) };
     static WRITES: RefCell<Writes> = RefCell::default();
+    /// Whether writes are remembered: from the first computation on.
+    static WATCHED: Cell<bool> = const { Cell::new(false) };
     /// The time of the last write.
     static LAST_WRITE: Cell<Time> = const { Cell::new(0) };
 }
@@ -162,12 +164,12 @@ pub(crate) fn now() -> Time {
 
 /// Notes that an entry of a map that was made then is added or replaced.
 pub(super) fn written(made: Time, key: &str) {
-    note(made, Some(hash(key)), false);
+    note(made, Some(key), false);
 }
 
 /// Notes that an entry is taken out of a map that was made then.
 pub(super) fn taken_out(made: Time, key: &str) {
-    note(made, Some(hash(key)), true);
+    note(made, Some(key), true);
 }
 
 /// Notes that all of a map may change.
@@ -175,16 +177,19 @@ pub(super) fn rewritten(made: Time) {
     note(made, None, true);
 }
 
-fn note(made: Time, key: Option<u64>, takes_out: bool) {
+fn note(made: Time, key: Option<&str>, takes_out: bool) {
     let time = now();
     LAST_WRITE.set(time);
+    if !WATCHED.get() {
+        return;
+    }
     let _ = WRITES.try_with(|w| {
         let mut writes = w.borrow_mut();
         if writes.all.len() >= MOST_WRITES {
             writes.all.clear();
             writes.forgotten = time;
         }
-        writes.all.push(Write { time, made, key, takes_out });
+        writes.all.push(Write { time, made, key: key.map(hash), takes_out });
     });
 }
 
@@ -224,6 +229,9 @@ pub(super) fn by_folder<R>(f: impl FnOnce() -> R) -> R {
 
 /// Starts to note the reads of a computation; gives those of the one around it, to be given back to [`end`].
 pub(crate) fn begin() -> Reads {
+    if !WATCHED.replace(true) {
+        let _ = WRITES.try_with(|w| w.borrow_mut().forgotten = LAST_WRITE.get());
+    }
     READS.replace(Reads::NONE)
 }
 

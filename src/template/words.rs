@@ -103,9 +103,13 @@ impl<T: AsRef<str>> Words<T> {
     }
 
     fn insert(&mut self, hash: u64, word: T) -> usize {
+        if self.entries.len() == self.entries.capacity() {
+            // By a quarter: a renderer knows some hundreds, and lives too briefly to use what doubling would leave empty.
+            self.entries.reserve_exact((self.entries.len() / 4).max(256));
+        }
         self.entries.push(Entry { hash, length: word.as_ref().len(), word });
         if 2 * self.entries.len() > self.slots.len() {
-            self.slots = vec![0; (4 * self.entries.len()).next_power_of_two()];
+            self.slots = vec![0; (2 * self.entries.len()).next_power_of_two()];
             for place in 0..self.entries.len() {
                 self.enter(place);
             }
