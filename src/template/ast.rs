@@ -15,7 +15,6 @@ use super::parser::parse_skimmed;
 use super::plain;
 use super::relative;
 use super::strconv::quote;
-use super::value::Value;
 use super::watch::Key;
 
 /// A byte offset in the text.
@@ -193,14 +192,16 @@ pub enum Expr {
     Bool(Pos, bool),
     /// A number or character constant.
     Number(Box<Number>),
-    /// A string: place, as written, and its value.
-    String(Span, Value),
+    /// A string and its place.
+    String(Pos, Rc<str>),
+    /// A string that is not UTF-8 (`"\xff"`) and its place.
+    Bytes(Pos, Rc<[u8]>),
     /// `.a.b`: place (of the second field if there are several, as in Go) and names.
     Field(Pos, Box<[Name]>),
     /// `$x.a`
     Variable(Box<Variable>),
-    /// A function's name.
-    Function(Function),
+    /// A function's name: its place, and what it is.
+    Function(Pos, Callee),
     /// `(...).a`
     Chain(Box<Chain>),
     /// `(...)`
@@ -217,14 +218,6 @@ pub struct Variable {
     pub name: Rc<str>,
     /// The fields.
     pub fields: List<Name>,
-}
-
-/// A function by its name.
-pub struct Function {
-    /// Its place.
-    pub pos: Pos,
-    /// What it is.
-    pub callee: Callee,
 }
 
 /// A function of the language or of the registry.
@@ -316,16 +309,40 @@ pub(super) fn written(text: &[u8], (from, to): Span) -> &str {
         .expect("spans of a UTF-8 text end between characters")
 }
 
+/// Where the string that starts there ends, quotes included.
+fn string_end(text: &[u8], start: Pos) -> Pos {
+    let from = start as usize;
+    let mut escaped = false;
+    let length = text[from + 1..].iter().position(|byte| {
+        let ends = *byte == text[from] && !escaped;
+        escaped = *byte == b'\\' && !escaped && text[from] == b'"';
+        ends
+    });
+    length.map_or(text.len() as Pos, |length| start + length as Pos + 2)
+}
+
 impl Expr {
+    /// A string of that value.
+    pub(super) fn string(pos: Pos, bytes: Vec<u8>) -> Self {
+        match String::from_utf8(bytes) {
+            Ok(text) => Self::String(pos, text.into()),
+            Err(e) => Self::Bytes(pos, e.into_bytes().into()),
+        }
+    }
+
     /// Its place.
     #[must_use]
     pub fn pos(&self) -> Pos {
         match self {
-            Self::Dot(pos) | Self::Nil(pos) | Self::Bool(pos, _) | Self::Field(pos, _) => *pos,
+            Self::Dot(pos)
+            | Self::Nil(pos)
+            | Self::Bool(pos, _)
+            | Self::String(pos, _)
+            | Self::Bytes(pos, _)
+            | Self::Function(pos, _)
+            | Self::Field(pos, _) => *pos,
             Self::Number(n) => n.span.0,
-            Self::String(span, _) => span.0,
             Self::Variable(v) => v.pos,
-            Self::Function(f) => f.pos,
             Self::Chain(c) => c.pos,
             Self::Pipe(p) => p.pos,
         }
@@ -438,14 +455,30 @@ fn print_expr(out: &mut String, expr: &Expr, text: &[u8]) {
         Expr::Nil(_) => out.push_str("nil"),
         Expr::Bool(_, b) => out.push_str(if *b { "true" } else { "false" }),
         Expr::Number(n) => out.push_str(written(text, n.span)),
-        Expr::String(span, _) => out.push_str(written(text, *span)),
+        Expr::String(pos, _) | Expr::Bytes(pos, _) => {
+            out.push_str(written(text, (*pos, string_end(text, *pos))));
+        }
         Expr::Field(_, names) => print_fields(out, names),
         Expr::Variable(v) => print_variable(out, v),
-        Expr::Function(f) => out.push_str(f.callee.name()),
+        Expr::Function(_, callee) => out.push_str(callee.name()),
         Expr::Chain(c) => {
             print_parenthesised(out, &c.node, text);
             print_fields(out, &c.fields);
         }
         Expr::Pipe(p) => print_pipe(out, p, text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_string_ends_at_its_own_quote() {
+        for string in [r#""""#, r#""a""#, r#""a\"b\\""#, r#""`""#, "``", r#"`a"b\`"#, "`a\nb`"] {
+            let text = format!(r#"{{{{ {string} "and" `more` }}}}"#);
+            let end = string_end(text.as_bytes(), 3);
+            assert_eq!(&text[3..end as usize], string);
+        }
     }
 }

@@ -211,14 +211,15 @@ impl<'t> Frame<'t, '_> {
                 _ => self.variable(dot, expr, v, &[], None),
             },
             Expr::Pipe(pipe) => Ok(Slot::plain(roomy(|| self.pipeline(dot, pipe))?)),
-            Expr::Function(f) => match &f.callee {
+            Expr::Function(_, callee) => match callee {
                 Callee::Builtin(b) => self.call_builtin(dot, *b, Place::Expr(expr), &[], None),
                 Callee::Registered(f) => self.call(dot, f, Place::Expr(expr), &[], None),
             },
             Expr::Chain(chain) => self.chain(dot, expr, chain, &[], None),
             Expr::Bool(_, b) => Ok(Slot::plain(Value::Bool(*b))),
             Expr::Number(n) => self.constant(expr, n),
-            Expr::String(_, value) => Ok(Slot::plain(value.clone())),
+            Expr::String(_, text) => Ok(Slot::plain(Value::Str(Rc::clone(text)))),
+            Expr::Bytes(_, bytes) => Ok(Slot::plain(Value::Raw(Rc::clone(bytes)))),
             Expr::Nil(_) => Ok(Slot::plain(Value::Nil)),
         }
     }
@@ -231,13 +232,16 @@ impl<'t> Frame<'t, '_> {
             | Expr::Field(..)
             | Expr::Variable(_)
             | Expr::Pipe(_)
-            | Expr::Function(_)
+            | Expr::Function(..)
             | Expr::Chain(_) => {
                 let slot = self.operand(dot, expr)?;
                 if fits(&slot, ty) { Ok(taken(slot, ty)) } else { self.fit(slot, ty) }
             }
-            Expr::String(_, value) if matches!(ty, Type::String | Type::Any | Type::Reflect) => {
-                Ok(Slot::plain(value.clone()))
+            Expr::String(_, text) if matches!(ty, Type::String | Type::Any | Type::Reflect) => {
+                Ok(Slot::plain(Value::Str(Rc::clone(text))))
+            }
+            Expr::Bytes(..) if matches!(ty, Type::String | Type::Any | Type::Reflect) => {
+                self.operand(dot, expr)
             }
             Expr::Nil(_) if ty.nillable() => Ok(Slot::of(ty, Value::zero(ty))),
             Expr::Nil(_) => self.error(format!("cannot assign nil to {ty}")),
@@ -249,7 +253,7 @@ impl<'t> Frame<'t, '_> {
                 Some(value) => Ok(Slot::plain(value)),
                 None => self.unfitting_constant(expr, ty),
             },
-            Expr::Bool(..) | Expr::String(..) => self.unfitting_constant(expr, ty),
+            Expr::Bool(..) | Expr::String(..) | Expr::Bytes(..) => self.unfitting_constant(expr, ty),
         }
     }
 

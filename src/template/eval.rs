@@ -380,9 +380,9 @@ impl<'t, 'e> Frame<'t, 'e> {
                 return self.fields(dot, dot, first, names, args, last);
             }
             Expr::Chain(chain) => return self.chain(dot, first, chain, args, last),
-            Expr::Function(function) => {
+            Expr::Function(_, callee) => {
                 self.place = Place::Expr(first);
-                return match &function.callee {
+                return match callee {
                     Callee::Builtin(b) => self.call_builtin(dot, *b, Place::Command(cmd), args, last),
                     Callee::Registered(f) => self.call(dot, f, Place::Command(cmd), &args[1..], last),
                 };
@@ -400,7 +400,8 @@ impl<'t, 'e> Frame<'t, 'e> {
             Expr::Bool(_, b) => Ok(Slot::plain(Value::Bool(*b))),
             Expr::Dot(_) => Ok(dot.clone()),
             Expr::Number(n) => self.constant(first, n),
-            Expr::String(_, value) => Ok(Slot::plain(value.clone())),
+            Expr::String(_, text) => Ok(Slot::plain(Value::Str(Rc::clone(text)))),
+            Expr::Bytes(_, bytes) => Ok(Slot::plain(Value::Raw(Rc::clone(bytes)))),
             _ => self.error("nil is not a command"),
         }
     }

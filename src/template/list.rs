@@ -73,6 +73,6 @@ mod tests {
     fn a_list_of_one_takes_no_more_than_the_item() {
         assert_eq!(size_of::<List<Expr>>(), size_of::<Expr>());
         assert_eq!(size_of::<List<Name>>(), size_of::<Name>());
-        assert_eq!([size_of::<Expr>(), size_of::<List<Command>>(), size_of::<Pipe>()], [32, 40, 64]);
+        assert_eq!([size_of::<Expr>(), size_of::<List<Command>>(), size_of::<Pipe>()], [24, 32, 56]);
     }
 }

@@ -4,8 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::ast::{
-    Body, Branch, Callee, Chain, Command, Define, Expr, Function, Invoke, Name, Node, Parsed, Pipe, Pos,
-    Variable,
+    Body, Branch, Callee, Chain, Command, Define, Expr, Invoke, Name, Node, Parsed, Pipe, Pos, Variable,
 };
 use super::builtins::Builtin;
 use super::error::ParseError;
@@ -17,7 +16,6 @@ use super::number::number;
 use super::plain;
 use super::stack::roomy;
 use super::strconv::{quote, unquote};
-use super::value::Value;
 
 /// How deep parentheses may be nested: Go's own limit.
 const MAX_PARENS: usize = 10_000;
@@ -483,7 +481,12 @@ impl<'t> Parser<'t> {
         for (i, cmd) in cmds.iter().enumerate().skip(1) {
             if matches!(
                 cmd.args[0],
-                Expr::Bool(..) | Expr::Dot(_) | Expr::Nil(_) | Expr::Number(_) | Expr::String(..)
+                Expr::Bool(..)
+                    | Expr::Dot(_)
+                    | Expr::Nil(_)
+                    | Expr::Number(_)
+                    | Expr::String(..)
+                    | Expr::Bytes(..)
             ) {
                 return self.error(format!("non executable command in pipeline stage {}", i + 1));
             }
@@ -586,7 +589,12 @@ impl<'t> Parser<'t> {
                 v.fields = List::take(&mut fields, 0);
                 Expr::Variable(v)
             }
-            Expr::Bool(..) | Expr::String(..) | Expr::Number(_) | Expr::Nil(_) | Expr::Dot(_) => {
+            Expr::Bool(..)
+            | Expr::String(..)
+            | Expr::Bytes(..)
+            | Expr::Number(_)
+            | Expr::Nil(_)
+            | Expr::Dot(_) => {
                 let shown = super::ast::Place::Expr(&node).print(self.text.as_bytes());
                 return self.error(format!("unexpected . after term {}", quote(shown.as_bytes())));
             }
@@ -606,7 +614,7 @@ impl<'t> Parser<'t> {
                         return self.error(format!("function {} not defined", quote(text.as_bytes())));
                     }
                 };
-                Expr::Function(Function { pos, callee })
+                Expr::Function(pos, callee)
             }
             Token::Dot => Expr::Dot(pos),
             Token::Nil => Expr::Nil(pos),
@@ -636,7 +644,7 @@ impl<'t> Parser<'t> {
                 Expr::Pipe(Box::new(pipe))
             }
             Token::String | Token::RawString => match unquote(text) {
-                Some(bytes) => Expr::String((pos, end), Value::from(bytes)),
+                Some(bytes) => Expr::string(pos, bytes),
                 None => return self.error("invalid syntax"),
             },
             _ => {

@@ -39,7 +39,7 @@ fn action(node: &Node) -> Option<&Pipe> {
 }
 
 fn is_function(expr: &Expr, name: &str) -> bool {
-    matches!(expr, Expr::Function(f) if matches!(&f.callee, Callee::Registered(f) if *f.name == *name))
+    matches!(expr, Expr::Function(_, Callee::Registered(f)) if *f.name == *name)
 }
 
 fn bare(expr: &Expr) -> Option<u32> {

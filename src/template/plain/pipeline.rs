@@ -1,9 +1,8 @@
 //! Pipelines, commands and operands of plain templates, built.
 
-use super::super::ast::{Chain, Command, Expr, Function, Number, Pipe, Variable};
+use super::super::ast::{Chain, Command, Expr, Number, Pipe, Variable};
 use super::super::list::List;
 use super::super::strconv::unquote;
-use super::super::value::Value;
 use super::MAX_NESTING;
 use super::build::{Reader, take};
 use super::scan::{self, WORD_START, Word, head, is, spaces};
@@ -162,7 +161,7 @@ impl Reader<'_, '_> {
                     NIL if word.length <= 8 => Expr::Nil(pos),
                     _ => {
                         let callee = self.funcs.callee(&self.source[start..self.at])?;
-                        return self.chained(Expr::Function(Function { pos, callee }));
+                        return self.chained(Expr::Function(pos, callee));
                     }
                 }
             }
@@ -206,17 +205,14 @@ impl Reader<'_, '_> {
 
     /// The string that starts at an offset and ends here.
     fn text_constant(&self, start: usize, escaped: bool) -> Option<Expr> {
-        let span = (self.offset(start)?, self.offset(self.at)?);
+        let pos = self.offset(start)?;
         let written = &self.source[start..self.at];
         let inner = &written[1..written.len() - 1];
-        let value = if escaped {
-            Value::from(unquote(written)?)
-        } else if inner.len() <= MAX_SHARED {
-            Value::Str(self.funcs.word(inner))
-        } else {
-            Value::str(inner)
-        };
-        Some(Expr::String(span, value))
+        if escaped {
+            return Some(Expr::string(pos, unquote(written)?));
+        }
+        let text = if inner.len() <= MAX_SHARED { self.funcs.word(inner) } else { inner.into() };
+        Some(Expr::String(pos, text))
     }
 
     fn parenthesised(&mut self) -> Option<Pipe> {

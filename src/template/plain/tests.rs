@@ -73,10 +73,11 @@ fn expr(e: &Expr) -> String {
         Expr::Nil(pos) => format!("nil@{pos}"),
         Expr::Bool(pos, b) => format!("{b}@{pos}"),
         Expr::Number(n) => format!("{n:?}"),
-        Expr::String(span, value) => format!("{:?}@{span:?}", value.bytes()),
+        Expr::String(pos, text) => format!("{text:?}@{pos}"),
+        Expr::Bytes(pos, bytes) => format!("{bytes:?}@{pos}"),
         Expr::Field(pos, names) => format!("{names:?}@{pos}"),
         Expr::Variable(v) => variable(v),
-        Expr::Function(f) => format!("{}@{}", f.callee.name(), f.pos),
+        Expr::Function(pos, callee) => format!("{}@{pos}", callee.name()),
         Expr::Chain(c) => format!("chain {} @{}{:?}", expr(&c.node), c.pos, c.fields),
         Expr::Pipe(p) => format!("({})", pipe(p)),
     }
