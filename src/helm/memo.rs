@@ -112,6 +112,9 @@ impl Memo {
             let useless = entries.iter_mut().position(|e| !e.is_unchanged());
             entries.remove(useless.unwrap_or(0));
         }
+        if entries.len() == entries.capacity() {
+            entries.reserve_exact(PER_TEMPLATE / 4);
+        }
         let checked = watch::now();
         entries.push(Entry {
             argument: argument.clone(),

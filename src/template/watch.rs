@@ -123,9 +123,9 @@ thread_local! {
     static READS: RefCell<Reads> = const { RefCell::new(Reads::NONE) };
     static BY_FOLDER: Cell<bool> = const { Cell::new(false) };
     static WRITES: RefCell<Writes> = RefCell::default();
-    /// Whether writes are remembered: from the first computation on.
-    static WATCHED: Cell<bool> = const { Cell::new(false) };
-    /// The time of the last write.
+    /// When the last computation began.
+    static LAST_BEGIN: Cell<Time> = const { Cell::new(0) };
+    /// The time of the last write that was noted.
     static LAST_WRITE: Cell<Time> = const { Cell::new(0) };
 }
 
@@ -178,11 +178,12 @@ pub(super) fn rewritten(made: Time) {
 }
 
 fn note(made: Time, key: Option<&str>, takes_out: bool) {
-    let time = now();
-    LAST_WRITE.set(time);
-    if !WATCHED.get() {
+    // A map that is younger than every computation so far is none of their inputs, and the later ones come after the write.
+    if made >= LAST_BEGIN.get() {
         return;
     }
+    let time = now();
+    LAST_WRITE.set(time);
     let _ = WRITES.try_with(|w| {
         let mut writes = w.borrow_mut();
         if writes.all.len() >= MOST_WRITES {
@@ -229,9 +230,7 @@ pub(super) fn by_folder<R>(f: impl FnOnce() -> R) -> R {
 
 /// Starts to note the reads of a computation; gives those of the one around it, to be given back to [`end`].
 pub(crate) fn begin() -> Reads {
-    if !WATCHED.replace(true) {
-        let _ = WRITES.try_with(|w| w.borrow_mut().forgotten = LAST_WRITE.get());
-    }
+    LAST_BEGIN.set(now());
     READS.replace(Reads::NONE)
 }
 
