@@ -56,7 +56,7 @@ pub(super) fn run(
     }
     let mut exec = Exec::new(set, limits, Rc::new(host));
     let mut rendered = BTreeMap::new();
-    let mut out = Vec::with_capacity(16 << 10);
+    let mut out = Vec::with_capacity(8 << 10);
     for (name, file) in order {
         if base_name(name).starts_with('_') {
             continue;
