@@ -16,9 +16,14 @@ fn main() {
     let is = |name: &str, value: &str| std::env::var(name).is_ok_and(|v| v == value);
     if is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu") && is("PROFILE", "release") {
         println!("cargo:rustc-link-arg-bins=-no-pie");
-        if let (false, Ok(root)) = (linker_is_chosen(), std::env::var("CARGO_MANIFEST_DIR")) {
-            println!("cargo:rerun-if-changed=.cargo/order.ld");
-            println!("cargo:rustc-link-arg-bins=-Wl,-T,{root}/.cargo/order.ld");
+        println!("cargo:rerun-if-changed=.cargo/order.ld");
+        let order = std::env::var("CARGO_MANIFEST_DIR").map(|root| format!("{root}/.cargo/order.ld"));
+        if let Ok(order) = order
+            && Path::new(&order).is_file()
+            && !linker_is_chosen()
+        {
+            println!("cargo:rustc-link-arg-bins=-T");
+            println!("cargo:rustc-link-arg-bins={order}");
         }
         if std::env::var("HOST") == std::env::var("TARGET") && has_unwinder() {
             println!("cargo:rustc-link-lib=static:-bundle=gcc_eh");
