@@ -1,7 +1,7 @@
 //! What the functions of a render need to know to reuse a result: whether anything that it depended on has changed.
 //!
-//! Values are immutable but for maps. Every map knows when it was made; every write that changes one is noted with its time
-//! and key, and while a result is computed the keys that it looks up and the maps that it walks are noted, as sets that
+//! Values are immutable but for maps. Every map knows when it was made; every write to one that a computation may have read is noted
+//! with its time and key, and while a result is computed the keys that it looks up and the maps that it walks are noted, as sets that
 //! may say yes too often and never no. So is the reading of what changes from file to file (a chart's `.Template`), and
 //! the use of the render's host (random numbers, the time). A result in whose course no map older than itself was changed
 //! stays what it is until such a map is changed under a key that it looked up, or one that it walked. Per thread, as
