@@ -38,7 +38,7 @@ pub(crate) fn read_open(mut file: fs::File, limit: u64, short: ShortRead) -> io:
     })
 }
 
-/// Enough for nearly every file of a chart. Buffers of one size share the pages of one size class: a renderer touches fewer.
+/// Enough for nearly every file of a chart.
 pub(crate) const BUFFER_BYTES: usize = 32 << 10;
 
 thread_local! {

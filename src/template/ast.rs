@@ -330,6 +330,21 @@ impl Expr {
         }
     }
 
+    /// Whether it is a constant or the dot: it has no fields, and is no later stage of a pipeline.
+    pub(super) fn is_constant(&self) -> bool {
+        match self {
+            Self::Bool(..)
+            | Self::Bytes(..)
+            | Self::Dot(_)
+            | Self::Nil(_)
+            | Self::Number(_)
+            | Self::String(..) => true,
+            Self::Chain(_) | Self::Field(..) | Self::Function(..) | Self::Pipe(_) | Self::Variable(_) => {
+                false
+            }
+        }
+    }
+
     /// Its place.
     #[must_use]
     pub fn pos(&self) -> Pos {

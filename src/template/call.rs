@@ -202,7 +202,7 @@ impl<'t> Frame<'t, '_> {
 
     /// An operand that needs no type to be evaluated.
     #[inline]
-    fn operand(&mut self, dot: &Slot, expr: &'t Expr) -> Result<Slot, Raise> {
+    pub(super) fn operand(&mut self, dot: &Slot, expr: &'t Expr) -> Result<Slot, Raise> {
         match expr {
             Expr::Dot(_) => Ok(dot.clone()),
             Expr::Field(_, names) => self.fields(dot, dot, expr, names, &[], None),

@@ -397,12 +397,8 @@ impl<'t, 'e> Frame<'t, 'e> {
         self.place = Place::Expr(first);
         self.not_a_function(args, last.as_ref())?;
         match first {
-            Expr::Bool(_, b) => Ok(Slot::plain(Value::Bool(*b))),
-            Expr::Dot(_) => Ok(dot.clone()),
-            Expr::Number(n) => self.constant(first, n),
-            Expr::String(_, text) => Ok(Slot::plain(Value::Str(Rc::clone(text)))),
-            Expr::Bytes(_, bytes) => Ok(Slot::plain(Value::Raw(Rc::clone(bytes)))),
-            _ => self.error("nil is not a command"),
+            Expr::Nil(_) => self.error("nil is not a command"),
+            _ => self.operand(dot, first),
         }
     }
 

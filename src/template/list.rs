@@ -4,12 +4,21 @@ use std::ops::Deref;
 use std::slice;
 
 /// A list that cannot change: commands, operands, names of fields.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum List<T> {
     /// One item.
     One(T),
     /// None, or several.
     Many(Box<[T]>),
+}
+
+/// The end of a list as a list of its own.
+#[inline]
+pub(super) fn take<T>(list: &mut Vec<T>, from: usize) -> Box<[T]> {
+    match List::take(list, from) {
+        List::One(one) => Box::new([one]),
+        List::Many(many) => many,
+    }
 }
 
 impl<T> List<T> {

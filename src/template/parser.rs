@@ -479,15 +479,7 @@ impl<'t> Parser<'t> {
             return self.error(format!("missing value for {context}"));
         }
         for (i, cmd) in cmds.iter().enumerate().skip(1) {
-            if matches!(
-                cmd.args[0],
-                Expr::Bool(..)
-                    | Expr::Dot(_)
-                    | Expr::Nil(_)
-                    | Expr::Number(_)
-                    | Expr::String(..)
-                    | Expr::Bytes(..)
-            ) {
+            if cmd.args[0].is_constant() {
                 return self.error(format!("non executable command in pipeline stage {}", i + 1));
             }
         }
@@ -589,12 +581,7 @@ impl<'t> Parser<'t> {
                 v.fields = List::take(&mut fields, 0);
                 Expr::Variable(v)
             }
-            Expr::Bool(..)
-            | Expr::String(..)
-            | Expr::Bytes(..)
-            | Expr::Number(_)
-            | Expr::Nil(_)
-            | Expr::Dot(_) => {
+            node if node.is_constant() => {
                 let shown = super::ast::Place::Expr(&node).print(self.text.as_bytes());
                 return self.error(format!("unexpected . after term {}", quote(shown.as_bytes())));
             }

@@ -342,4 +342,23 @@ mod tests {
         assert!(changed(start, start, Some(&reads)));
         assert!(!begin().host);
     }
+
+    #[test]
+    fn writes_to_maps_that_nobody_can_have_read_are_not_noted() {
+        let before = WRITES.with_borrow(|writes| writes.all.len());
+        let noted = || WRITES.with_borrow(|writes| writes.all.len()) - before;
+        let old = Value::dict::<&str>([]);
+        write(&old, "k", 1);
+        let around = begin();
+        let new = Value::dict::<&str>([]);
+        write(&new, "k", 1);
+        assert_eq!(noted(), 0);
+        write(&old, "k", 2);
+        assert_eq!(noted(), 1, "it may have been read");
+        let inner = begin();
+        write(&new, "k", 2);
+        assert_eq!(noted(), 2, "the inner one may read it");
+        end(inner);
+        end(around);
+    }
 }

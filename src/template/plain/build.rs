@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::super::ast::{Body, Branch, Command, Expr, Invoke, Name, Node, Pipe, Pos};
 use super::super::func::Registry;
+use super::super::list::take;
 use super::super::strconv::unquote;
 use super::scan::{self, SPACE, WORD, byte, is, spaces};
 use super::scope::Scope;
@@ -51,20 +52,6 @@ pub(super) struct Reader<'t, 'w> {
     pub(super) parens: usize,
     /// Whether `.Template.Name` was met.
     pub(super) names_file: bool,
-}
-
-/// The end of a list as a list of its own.
-#[inline]
-pub(super) fn take<T>(list: &mut Vec<T>, from: usize) -> Box<[T]> {
-    if list.len() == from + 1
-        && let Some(one) = list.pop()
-    {
-        return Box::new([one]);
-    }
-    if list.len() == from {
-        return Box::default();
-    }
-    list.split_off(from).into_boxed_slice()
 }
 
 impl<'t, 'w> Reader<'t, 'w> {

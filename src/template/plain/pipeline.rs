@@ -1,10 +1,10 @@
 //! Pipelines, commands and operands of plain templates, built.
 
 use super::super::ast::{Chain, Command, Expr, Number, Pipe, Variable};
-use super::super::list::List;
+use super::super::list::{List, take};
 use super::super::strconv::unquote;
 use super::MAX_NESTING;
-use super::build::{Reader, take};
+use super::build::Reader;
 use super::scan::{self, WORD_START, Word, head, is, spaces};
 
 /// Strings up to this length are shared by those who write the same.
